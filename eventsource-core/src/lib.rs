@@ -1,0 +1,1 @@
+//! The words and promises of the event store: types, traits, and everything that needs no database.

@@ -1,0 +1,1 @@
+//! An event store in memory: the whole contract but durability.

@@ -1,0 +1,1 @@
+//! An event store in PostgreSQL, with group commit through one function call.

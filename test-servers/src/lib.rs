@@ -1,0 +1,1 @@
+//! Real servers for tests: started on demand, gone when the process that asked for them is gone.

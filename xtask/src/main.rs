@@ -1,0 +1,3 @@
+//! Tasks of this workspace, run as `cargo xtask NAME`.
+
+fn main() {}
