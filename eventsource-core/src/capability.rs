@@ -1,0 +1,64 @@
+use std::fmt;
+
+/// What a store may or may not be able to do, beyond what its types say.
+///
+/// There are few on purpose: each one is a promise that the contract must test both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Capability {
+    /// What was acknowledged is still there after the process was killed.
+    Durable,
+    /// Several processes can append to and read the same log at once.
+    Shared,
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Durable => "durable",
+            Self::Shared => "shared between processes",
+        })
+    }
+}
+
+/// The capabilities that a store declares; the contract suite holds it to them.
+///
+/// ```
+/// use eventsource_core::{Capabilities, Capability};
+///
+/// let capabilities = Capabilities::none().with(Capability::Durable);
+/// assert!(capabilities.has(Capability::Durable));
+/// assert!(!capabilities.has(Capability::Shared));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    durable: bool,
+    shared: bool,
+}
+
+impl Capabilities {
+    /// No capability at all.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { durable: false, shared: false }
+    }
+
+    /// Adds one.
+    #[must_use]
+    pub const fn with(mut self, capability: Capability) -> Self {
+        match capability {
+            Capability::Durable => self.durable = true,
+            Capability::Shared => self.shared = true,
+        }
+        self
+    }
+
+    /// Whether it is declared.
+    #[must_use]
+    pub const fn has(&self, capability: Capability) -> bool {
+        match capability {
+            Capability::Durable => self.durable,
+            Capability::Shared => self.shared,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+use super::*;
+use crate::ErrorKind;
+
+fn refused(json: &str) {
+    let error = Payload::from_json(json).expect_err(json);
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{json}");
+}
+
+#[test]
+fn what_no_store_could_give_back_is_refused() {
+    refused("");
+    refused("{");
+    refused("1 2");
+    refused("NaN");
+    refused(r#"{"a":1,"a":2}"#);
+    refused(r#"{"x":{"a":1,"\u0061":2}}"#);
+    refused(r#""\u0000""#);
+    refused(r#"{"\u0000":1}"#);
+    refused(r#""\ud800""#);
+    refused("1e999");
+    refused("1e-20000");
+    refused(&"1".repeat(1_001));
+    refused(&format!("{}{}", "[".repeat(200), "]".repeat(200)));
+    let many = (0..40).map(|key| format!(r#""k{key}":0,"#)).collect::<String>();
+    refused(&format!(r#"{{{many}"k39":1}}"#));
+}
+
+#[test]
+fn floats_that_json_cannot_spell_are_refused() {
+    #[derive(Serialize)]
+    struct Reading {
+        values: Vec<Option<f64>>,
+    }
+    for float in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let error = Payload::from_serialize(&Reading { values: vec![Some(1.0), Some(float)] }).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+    assert!(Payload::from_serialize(&Reading { values: vec![Some(1.5), None] }).is_ok());
+}
+
+#[test]
+fn equality_is_by_value_and_exact() {
+    let payload = |json: &str| Payload::from_json(json).unwrap();
+    assert_eq!(payload(r#"{"a":[1.0,-0],"b":"\u0041"}"#), payload(r#" {"b":"A", "a":[10e-1,0]}"#));
+    assert_ne!(payload("9007199254740993"), payload("9007199254740992"));
+    assert_ne!(payload("0.1"), payload("0.10000000000000000001"));
+    assert_ne!(payload("1"), payload(r#""1""#));
+    assert_ne!(payload("[1,2]"), payload("[2,1]"));
+}
+
+#[test]
+fn lookup_follows_object_keys_only() {
+    let json = r#"{"a":{"b.c":{"d\n":7}},"list":[{"x":1}],"n":null}"#;
+    assert_eq!(lookup(json, &["a", "b.c", "d\n"]), Some("7"));
+    assert_eq!(lookup(json, &["n"]), Some("null"));
+    assert_eq!(lookup(json, &["list", "x"]), None);
+    assert_eq!(lookup(json, &["a", "missing"]), None);
+    assert_eq!(lookup("[1]", &["a"]), None);
+}
+
+#[test]
+fn debug_shows_no_content() {
+    assert_eq!(format!("{:?}", Payload::from_json(r#""secret""#).unwrap()), "Payload(8 bytes)");
+}
