@@ -10,6 +10,8 @@ pub enum Capability {
     Durable,
     /// Several processes can append to and read the same log at once.
     Shared,
+    /// An append can join a transaction of the caller's, beside the caller's own tables.
+    Transactional,
 }
 
 impl fmt::Display for Capability {
@@ -17,6 +19,7 @@ impl fmt::Display for Capability {
         f.write_str(match self {
             Self::Durable => "durable",
             Self::Shared => "shared between processes",
+            Self::Transactional => "transactional",
         })
     }
 }
@@ -34,13 +37,14 @@ impl fmt::Display for Capability {
 pub struct Capabilities {
     durable: bool,
     shared: bool,
+    transactional: bool,
 }
 
 impl Capabilities {
     /// No capability at all.
     #[must_use]
     pub const fn none() -> Self {
-        Self { durable: false, shared: false }
+        Self { durable: false, shared: false, transactional: false }
     }
 
     /// Adds one.
@@ -49,6 +53,7 @@ impl Capabilities {
         match capability {
             Capability::Durable => self.durable = true,
             Capability::Shared => self.shared = true,
+            Capability::Transactional => self.transactional = true,
         }
         self
     }
@@ -59,6 +64,7 @@ impl Capabilities {
         match capability {
             Capability::Durable => self.durable,
             Capability::Shared => self.shared,
+            Capability::Transactional => self.transactional,
         }
     }
 }
