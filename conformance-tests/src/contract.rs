@@ -1,0 +1,126 @@
+//! The whole contract on one page: every name is a promise that a user can rely on.
+
+use eventsource_core::Capability;
+use futures_util::future::BoxFuture;
+
+use crate::{CaseResult, Cx, cases};
+
+/// Hands the contract to another macro: its groups, what a group requires, its cases.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __contract {
+    (($($callback:tt)+) ($($argument:tt)*)) => { $($callback)+! { ($($argument)*)
+        append {
+            an_appended_event_is_read_back,
+        }
+        sharing requires Shared {
+            what_another_process_appends_is_read,
+        }
+    } };
+}
+
+/// One `#[test]` for each promise of the contract, on the stores that a [`Harness`](crate::Harness) makes.
+#[macro_export]
+macro_rules! suite {
+    ($harness:expr) => {
+        $crate::__contract! { ($crate::__tests) ($harness) }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __tests {
+    (($harness:expr) $($group:ident $(requires $capability:ident)? { $($case:ident,)+ })+) => { $(
+        mod $group {
+            #[allow(unused_imports, reason = "the harness may be named by its path")]
+            use super::*;
+
+            $(
+                #[test]
+                fn $case() {
+                    $crate::run($harness, stringify!($group), stringify!($case));
+                }
+            )+
+        }
+    )+ };
+}
+
+macro_rules! table {
+    (() $($group:ident $(requires $capability:ident)? { $($case:ident,)+ })+) => {
+        /// The contract as data.
+        pub const CONTRACT: &[Group] = &[ $( Group {
+            name: stringify!($group),
+            requires: required!($($capability)?),
+            cases: &[ $( (stringify!($case), |cx| Box::pin(cases::$group::$case(cx))) ),+ ],
+        } ),+ ];
+    };
+}
+
+macro_rules! required {
+    () => {
+        None
+    };
+    ($capability:ident) => {
+        Some(Capability::$capability)
+    };
+}
+
+__contract! { (table) () }
+
+/// A case's body.
+pub type Body = fn(Cx) -> BoxFuture<'static, CaseResult>;
+
+/// Promises about one thing.
+#[derive(Debug)]
+pub struct Group {
+    /// What they are about.
+    pub name: &'static str,
+    /// What a store must be able to do for them; another store must refuse it instead.
+    pub requires: Option<Capability>,
+    /// Each promise's name and body.
+    pub cases: &'static [(&'static str, Body)],
+}
+
+/// One promise.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    group: &'static Group,
+    name: &'static str,
+    body: Body,
+}
+
+impl Case {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        CONTRACT
+            .iter()
+            .flat_map(|group| group.cases.iter().map(move |(name, body)| Self { group, name, body: *body }))
+    }
+
+    /// One of them.
+    ///
+    /// # Panics
+    /// If the contract has no such case.
+    #[must_use]
+    pub fn find(group: &str, name: &str) -> Self {
+        Self::all()
+            .find(|case| case.group.name == group && case.name == name)
+            .unwrap_or_else(|| panic!("the contract has no case {group}::{name}"))
+    }
+
+    /// `group::case`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}::{}", self.group.name, self.name)
+    }
+
+    /// What to run where `lacking` is missing: the case, or the refusal of what it requires.
+    pub(crate) fn body_for(&self, lacking: &[(Capability, &str)]) -> Body {
+        match self.group.requires {
+            Some(required) if lacking.iter().any(|(capability, _)| *capability == required) => {
+                cases::refusals::of(required)
+            }
+            _ => self.body,
+        }
+    }
+}
