@@ -17,7 +17,7 @@ use crate::guard::Guard;
 use crate::{Error, directory, docker_host};
 
 /// The variable that names the image, and the image without it.
-const IMAGE: &str = "EVENTSOURCE_POSTGRES_IMAGE";
+pub(crate) const IMAGE: &str = "EVENTSOURCE_POSTGRES_IMAGE";
 const DEFAULT_IMAGE: &str = "postgres:17";
 
 /// What the image calls its data's password. The container listens on loopback only.
@@ -68,9 +68,10 @@ impl PostgresContainer {
         let guard = Guard::of_command(&directory, &remove)?;
 
         let image = image();
-        let container = request(&image, name).start().await.map_err(|error| {
-            Error::new(format!("no container of {image} (choose another image with {IMAGE}): {error}"))
-        })?;
+        let container = request(&image, name)
+            .start()
+            .await
+            .map_err(|error| Error::new(format!("no container of {image}: {error}")))?;
         // Dropped, it would be removed with the help of the runtime that is about to end. The guard does it.
         let container = ManuallyDrop::new(container);
         let started = directory.join("started");

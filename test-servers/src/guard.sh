@@ -3,6 +3,7 @@
 # Standard input is a pipe whose other end only the owner of the server holds: it ends when the owner lets it go, and the
 # kernel lets it go when the owner dies, however that happens. A ^C is meant for the tests; it must not reach the guard.
 trap '' HUP INT QUIT TERM
+PATH=$PATH:/usr/bin:/bin
 directory=$1 signal=$2
 shift 2
 cat >/dev/null

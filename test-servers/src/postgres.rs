@@ -3,7 +3,7 @@ use std::env::{self, VarError};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
-use crate::container::PostgresContainer;
+use crate::container::{self, IMAGE, PostgresContainer};
 use crate::{Error, LocalPostgres, PostgresBinaries, database};
 
 /// The variable with the URL of a server that the caller owns.
@@ -71,7 +71,7 @@ impl Postgres {
             Some(PostgresKind::Url) => {
                 given().ok_or_else(|| Error::new(format!("{SERVER} is url, but {URL} isn't set")))?
             }
-            Some(PostgresKind::Docker) => container().await.map_err(|error| only("docker", &error))?,
+            Some(PostgresKind::Docker) => docker().await.map_err(|error| only("docker", &error))?,
             Some(PostgresKind::Local) => local().await.map_err(|error| only("local", &error))?,
             None => any().await?,
         };
@@ -139,7 +139,7 @@ async fn any() -> Result<Server, Error> {
     if let Some(server) = given() {
         return Ok(server);
     }
-    let docker = match container().await {
+    let docker = match docker().await {
         Ok(server) => return Ok(server),
         Err(error) => error,
     };
@@ -152,28 +152,36 @@ async fn any() -> Result<Server, Error> {
          - {URL} is not set\n\
          - {docker}\n\
          - {local}\n\
-         One of these helps:\n\
-         - start a Docker daemon (the image is {})\n\
+         {}",
+        help()
+    )))
+}
+
+fn help() -> String {
+    format!(
+        "One of these helps:\n\
+         - start a Docker daemon (the image is {}, by {IMAGE})\n\
          - apt-get install --no-install-recommends postgresql\n\
          - {URL}=postgres://postgres:PASSWORD@127.0.0.1:5432/postgres, a server of yours",
-        crate::container::image()
-    )))
+        container::image()
+    )
 }
 
 fn given() -> Option<Server> {
     env::var(URL).ok().map(Server::Given)
 }
 
-async fn container() -> Result<Server, Error> {
+async fn docker() -> Result<Server, Error> {
     let started = spawn_blocking(PostgresContainer::start).await;
     started.map_err(|error| Error::new(format!("starting a container: {error}")))?.map(Server::Container)
 }
 
 async fn local() -> Result<Server, Error> {
+    PostgresBinaries::find()?;
     let server = LocalPostgres::builder().start().await?;
     Ok(Server::Local(server))
 }
 
 fn only(word: &str, error: &Error) -> Error {
-    Error::new(format!("{SERVER} is {word}, so no other server is tried, but {error}"))
+    Error::new(format!("{SERVER} is {word}, so no other server is tried: {error}\n{}", help()))
 }
