@@ -41,6 +41,7 @@ mod failure;
 mod given;
 mod harness;
 mod run;
+pub mod witness;
 
 pub use contract::{Case, Group};
 pub use failure::{CaseResult, Failure};
