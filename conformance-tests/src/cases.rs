@@ -2,5 +2,6 @@
 #![allow(missing_docs, clippy::missing_errors_doc, reason = "a case's name is its documentation")]
 
 pub mod append;
+pub mod model;
 pub mod refusals;
 pub mod sharing;

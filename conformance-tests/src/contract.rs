@@ -13,6 +13,12 @@ macro_rules! __contract {
         append {
             an_appended_event_is_read_back,
         }
+        model {
+            random_operations_agree_with_the_model,
+            random_filters_agree_with_matches,
+            random_pages_join_into_the_whole,
+            random_retries_store_nothing_twice,
+        }
         sharing requires Shared {
             what_another_process_appends_is_read,
         }

@@ -37,9 +37,13 @@
 pub mod cases;
 pub mod child;
 pub mod contract;
+mod explore;
 mod failure;
 mod given;
 mod harness;
+pub mod model;
+pub mod operations;
+mod random;
 mod run;
 pub mod witness;
 
