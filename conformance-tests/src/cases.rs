@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, reason = "a case's name is its documentation")]
 
 pub mod append;
+pub mod concurrency;
 pub mod model;
 pub mod refusals;
 pub mod sharing;

@@ -13,6 +13,22 @@ macro_rules! __contract {
         append {
             an_appended_event_is_read_back,
         }
+        concurrency {
+            of_eight_racers_on_one_boundary_one_wins,
+            of_eight_racers_on_one_version_one_wins,
+            of_racers_on_a_new_stream_one_creates_it,
+            of_racers_with_the_same_append_one_writes_and_all_are_answered,
+            racers_on_different_boundaries_all_win,
+            any_never_conflicts_under_contention,
+            a_capacity_is_never_exceeded_by_concurrent_deciders,
+            numbers_drawn_by_concurrent_deciders_have_no_gap,
+            a_multi_stream_append_is_never_seen_in_part,
+            concurrent_appends_keep_all_promises,
+            readers_with_filters_miss_nothing_while_writers_run,
+            a_dropped_append_is_whole_or_absent,
+            appends_retried_under_contention_are_stored_once,
+            closing_finishes_what_was_accepted,
+        }
         model {
             random_operations_agree_with_the_model,
             random_filters_agree_with_matches,

@@ -43,9 +43,11 @@ mod given;
 mod harness;
 pub mod model;
 pub mod operations;
+mod race;
 mod random;
 mod run;
 pub mod witness;
+mod workload;
 
 pub use contract::{Case, Group};
 pub use failure::{CaseResult, Failure};
