@@ -3,6 +3,11 @@
 
 pub mod append;
 pub mod concurrency;
+pub mod crash;
+pub mod durability;
+pub mod faults;
+pub mod held;
 pub mod model;
+pub mod processes;
 pub mod refusals;
 pub mod sharing;

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::process::{Child, Command};
 
-use crate::{CaseResult, Cx, Failure, Harness, cases};
+use crate::{CaseResult, Cx, Failure, Harness, cases, crash};
 
 /// What a child process does with the store; its arguments are [`arguments`].
 pub type Program = fn(Cx) -> BoxFuture<'static, CaseResult>;
 
 /// What child processes can be told to do.
-const PROGRAMS: &[(&str, Program)] = &[("append", |cx| Box::pin(cases::sharing::append_in_child(cx)))];
+const PROGRAMS: &[(&str, Program)] = &[
+    ("append", |cx| Box::pin(cases::sharing::append_in_child(cx))),
+    ("workload", |cx| Box::pin(crash::run_workload(cx))),
+];
 
 const PROGRAM: &str = "CONTRACT_CHILD";
 const ADDRESS: &str = "CONTRACT_CHILD_ADDRESS";

@@ -35,6 +35,37 @@ macro_rules! __contract {
             random_pages_join_into_the_whole,
             random_retries_store_nothing_twice,
         }
+        faults {
+            a_retry_after_a_lost_acknowledgement_stores_nothing_twice,
+            a_retry_after_a_lost_append_is_written,
+            a_retry_is_answered_whatever_happened_since,
+            a_retry_after_a_lost_refusal_is_refused_again,
+            whatever_is_lost_each_append_is_stored_once,
+        }
+        held requires Transactional {
+            a_resuming_reader_misses_nothing_while_a_transaction_is_held_open_for_seconds,
+            readers_do_not_wait_for_a_transaction_that_is_held_open,
+            what_was_rolled_back_leaves_no_trace,
+            a_condition_sees_what_a_transaction_committed_meanwhile,
+            transactions_beside_appends_keep_all_promises,
+        }
+        processes requires Shared {
+            several_processes_keep_all_promises,
+            a_reader_misses_nothing_of_what_other_processes_append,
+            a_process_that_is_killed_holds_up_nobody,
+        }
+        durability requires Durable {
+            acknowledged_appends_survive_reopening,
+            random_histories_survive_reopening,
+            positions_and_versions_go_on_after_reopening,
+            a_retry_after_reopening_is_answered_with_the_first_result,
+            conditions_hold_across_reopening,
+        }
+        crash requires Durable {
+            acknowledged_appends_survive_a_kill,
+            a_retry_after_a_kill_stores_nothing_twice,
+            a_log_goes_on_after_a_kill,
+        }
         sharing requires Shared {
             what_another_process_appends_is_read,
         }

@@ -37,8 +37,10 @@
 pub mod cases;
 pub mod child;
 pub mod contract;
+mod crash;
 mod explore;
 mod failure;
+mod faulty;
 mod given;
 mod harness;
 pub mod model;
@@ -51,5 +53,6 @@ mod workload;
 
 pub use contract::{Case, Group};
 pub use failure::{CaseResult, Failure};
+pub use faulty::{Fault, Faulty};
 pub use harness::{Fixture, Harness, Held, Log, Setup};
 pub use run::{Cx, judge, run};

@@ -54,6 +54,11 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
+/// A history in which the store is closed and opened again and again.
+pub fn reopening(length: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = Vec<Operation>> {
+    proptest::collection::vec(prop_oneof![4 => operation(), 1 => Just(Operation::Reopen)], length)
+}
+
 /// Appends and nothing else.
 pub fn appends(length: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = Vec<Draft>> {
     proptest::collection::vec(drafts::draft(), length)

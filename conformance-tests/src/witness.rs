@@ -8,11 +8,13 @@ mod appends;
 mod history;
 mod ledger;
 mod log;
+mod note;
 mod readers;
 mod real_time;
 mod recorder;
 mod refusals;
 mod verdict;
+mod wire;
 
 use eventsource_core::{Position, RecordedEvent};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use eventsource_core::{
     Append, Conflict, ErrorKind, EventStore, EventStoreExt, ExpectedVersion, Filter, NewEvent, Position,
-    ReadOptions, RecordedEvent, Version,
+    RecordedEvent, Version,
 };
 use tokio::time::timeout;
 
@@ -230,10 +230,10 @@ pub async fn a_multi_stream_append_is_never_seen_in_part(cx: Cx) -> CaseResult {
     let writers: Vec<_> = writers.collect();
     let mut most = 0;
     while most < 400 {
-        let page = cx.store().read_page(&Filter::all(), &ReadOptions::new().limit(1_000)).await?;
-        let of = |stream| page.events.iter().filter(|event| event.stream() == Some(stream)).count();
+        let found = cx.store().query(&Filter::all()).await?;
+        let of = |stream| found.events.iter().filter(|event| event.stream() == Some(stream)).count();
         assert_eq!(of(&ours), of(&theirs), "half of an append was seen");
-        most = page.events.len();
+        most = found.events.len();
         tokio::task::yield_now().await;
     }
     for writer in writers {
@@ -245,7 +245,7 @@ pub async fn a_multi_stream_append_is_never_seen_in_part(cx: Cx) -> CaseResult {
 pub async fn concurrent_appends_keep_all_promises(cx: Cx) -> CaseResult {
     let recorder = Recorder::new();
     Workload::new(&cx, &recorder).writers(8).appends(60).readers(3).run(cx.store()).await?;
-    let summary = settle(cx.store(), &[recorder.snapshot()]).await?;
+    let summary = settle(&**cx.store(), &[recorder.snapshot()]).await?;
     assert!(summary.acknowledged > 100, "{summary:?}");
     assert!(summary.refused > 20, "{summary:?}");
     assert!(summary.replayed > 5, "{summary:?}");
@@ -256,7 +256,7 @@ pub async fn readers_with_filters_miss_nothing_while_writers_run(cx: Cx) -> Case
     let recorder = Recorder::new();
     let readers = [tag("room", "1"), types(["Opened", "Closed"]), Filter::all().in_stream(stream())];
     Workload::new(&cx, &recorder).writers(6).appends(50).reading(readers).run(cx.store()).await?;
-    settle(cx.store(), &[recorder.snapshot()]).await?;
+    settle(&**cx.store(), &[recorder.snapshot()]).await?;
     Ok(())
 }
 

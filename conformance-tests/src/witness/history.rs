@@ -1,4 +1,5 @@
 use eventsource_core::{Append, Appended, Conflict, Error, EventId, Filter, Position, Result};
+use serde::{Deserialize, Serialize};
 
 /// What one process did and saw.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +13,7 @@ pub struct History {
 }
 
 /// When something was asked and when it was answered, in ticks of the process's own count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// Before the call.
     pub began: u64,
@@ -82,7 +83,7 @@ pub struct Reader {
 }
 
 /// One page that a reader was given.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Look {
     /// Behind which position it looked.
     pub after: Position,
@@ -97,7 +98,7 @@ pub struct Look {
 }
 
 /// A head that somebody was told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct HeadSeen {
     /// Which.
     pub head: Position,

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use eventsource_core::{Append, Position};
 
 use super::log::Log;
@@ -7,14 +9,14 @@ use super::{Attempt, Outcome, Property, Verdict};
 pub(super) struct Ledger {
     /// By event: the number of the attempt that wrote it.
     owners: Vec<Option<usize>>,
-    /// The appends that were written: number of the attempt, index of the first event.
-    pub(super) written: Vec<(usize, usize)>,
+    /// The attempts that were written, by number: the index of the first event.
+    pub(super) written: BTreeMap<usize, usize>,
     since: Position,
 }
 
 impl Ledger {
     pub(super) fn of(log: &Log<'_>, attempts: &[&Attempt], since: Position, verdict: &mut Verdict) -> Self {
-        let mut ledger = Self { owners: vec![None; log.events.len()], written: Vec::new(), since };
+        let mut ledger = Self { owners: vec![None; log.events.len()], written: BTreeMap::new(), since };
         // What was acknowledged first, then what may have been: an id that several attempts share belongs to the one
         // that was told so.
         for (number, attempt) in attempts.iter().enumerate() {
@@ -35,7 +37,7 @@ impl Ledger {
 
     /// Whether this attempt wrote something.
     pub(super) fn is_stored(&self, attempt: usize) -> bool {
-        self.written.iter().any(|(each, _)| *each == attempt)
+        self.written.contains_key(&attempt)
     }
 
     /// Whether somebody is known to have written the event.
@@ -120,7 +122,7 @@ impl Ledger {
             }
             self.owners[index] = Some(number);
         }
-        self.written.push((number, from));
+        self.written.insert(number, from);
     }
 
     fn judge_rest(&self, log: &Log<'_>, attempts: &[&Attempt], verdict: &mut Verdict) {

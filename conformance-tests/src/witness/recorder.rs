@@ -1,9 +1,12 @@
+use std::fmt;
+use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use eventsource_core::{Append, Appended, EventStore, Filter, Page, Position, ReadOptions, Result};
 
-use super::{Attempt, HeadSeen, History, Look, Outcome, Reader, Span};
+use super::note::{self, Note};
+use super::{HeadSeen, History, Look, Outcome, Span};
 
 /// Keeps the history of a process. Clones keep the same one.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +17,13 @@ pub struct Recorder {
 #[derive(Debug, Default)]
 struct Shared {
     ticks: AtomicU64,
-    history: Mutex<History>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    history: History,
+    journal: Option<Box<dyn Write + Send>>,
 }
 
 impl Recorder {
@@ -22,6 +31,15 @@ impl Recorder {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A recorder that writes everything to `journal` as well, before and after it happens: from a child process's
+    /// standard output, [`History::from_journal`] tells what it did, even if it was killed.
+    #[must_use]
+    pub fn with_journal(journal: impl Write + Send + 'static) -> Self {
+        let recorder = Self::default();
+        recorder.kept().journal = Some(Box::new(journal));
+        recorder
     }
 
     /// Appends, and keeps what it came to. If the future is dropped, the outcome is unknown.
@@ -42,10 +60,10 @@ impl Recorder {
 
     /// Keeps that an append is about to be asked for: of unknown outcome until [`Pending::end`] says more.
     pub fn begin(&self, name: impl Into<String>, append: Append) -> Pending {
-        let span = Span { began: self.tick(), ended: u64::MAX };
-        let mut history = self.history();
-        history.attempts.push(Attempt { name: name.into(), append, outcome: Outcome::Unknown, span });
-        Pending { recorder: self.clone(), index: history.attempts.len() - 1 }
+        let mut kept = self.kept();
+        let attempt = kept.history.attempts.len();
+        kept.take(Note::Began { name: name.into(), append, tick: self.tick() });
+        Pending { recorder: self.clone(), attempt }
     }
 
     /// Asks for the head, and keeps it.
@@ -56,31 +74,45 @@ impl Recorder {
         let began = self.tick();
         let head = store.head().await?;
         let span = Span { began, ended: self.tick() };
-        self.history().heads.push(HeadSeen { head, span });
+        self.kept().take(Note::Head(HeadSeen { head, span }));
         Ok(head)
     }
 
     /// A reader that begins behind `after`, whose every look is kept.
     pub fn tail(&self, name: impl Into<String>, filter: Filter, after: Position) -> Tail {
-        let reader =
-            Reader { name: name.into(), filter: filter.clone(), looks: Vec::new(), finished: false };
-        let mut history = self.history();
-        history.readers.push(reader);
-        Tail { recorder: self.clone(), index: history.readers.len() - 1, filter, cursor: after }
+        let mut kept = self.kept();
+        let reader = kept.history.readers.len();
+        kept.take(Note::Reads { name: name.into(), filter: filter.clone() });
+        Tail { recorder: self.clone(), reader, filter, cursor: after }
     }
 
     /// What was kept until now.
     #[must_use]
     pub fn snapshot(&self) -> History {
-        self.history().clone()
+        self.kept().history.clone()
     }
 
     fn tick(&self) -> u64 {
         self.shared.ticks.fetch_add(1, Ordering::SeqCst)
     }
 
-    fn history(&self) -> MutexGuard<'_, History> {
-        self.shared.history.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn take(&mut self, note: Note) {
+        if let Some(journal) = &mut self.journal {
+            note::write(&note, journal).expect("whoever started this process reads its journal");
+        }
+        self.history.take(note);
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").field("history", &self.history).finish_non_exhaustive()
     }
 }
 
@@ -89,16 +121,14 @@ impl Recorder {
 #[must_use = "without its end, the outcome stays unknown"]
 pub struct Pending {
     recorder: Recorder,
-    index: usize,
+    attempt: usize,
 }
 
 impl Pending {
     /// Keeps what it came to.
     pub fn end(self, outcome: Outcome) {
-        let ended = self.recorder.tick();
-        let attempt = &mut self.recorder.history().attempts[self.index];
-        attempt.outcome = outcome;
-        attempt.span.ended = ended;
+        let tick = self.recorder.tick();
+        self.recorder.kept().take(Note::Ended { attempt: self.attempt, outcome, tick });
     }
 }
 
@@ -106,7 +136,7 @@ impl Pending {
 #[derive(Debug)]
 pub struct Tail {
     recorder: Recorder,
-    index: usize,
+    reader: usize,
     filter: Filter,
     cursor: Position,
 }
@@ -128,7 +158,7 @@ impl Tail {
             span: Span { began, ended: self.recorder.tick() },
         };
         self.cursor = look.scanned_to;
-        self.recorder.history().readers[self.index].looks.push(look);
+        self.recorder.kept().take(Note::Looked { reader: self.reader, look });
         Ok(page)
     }
 
@@ -138,7 +168,7 @@ impl Tail {
     /// The store's.
     pub async fn finish(mut self, store: &dyn EventStore, limit: u64) -> Result<()> {
         while self.look(store, limit).await?.more {}
-        self.recorder.history().readers[self.index].finished = true;
+        self.recorder.kept().take(Note::Finished { reader: self.reader });
         Ok(())
     }
 
