@@ -34,7 +34,10 @@ impl WritingChild {
 
     /// Waits until it has written for some time.
     pub(crate) async fn is_writing(&mut self) -> CaseResult {
-        self.bytes.wait_for(|bytes| *bytes > 20_000).await.map_err(|_| Failure::new("the child ended early"))?;
+        self.bytes
+            .wait_for(|bytes| *bytes > 20_000)
+            .await
+            .map_err(|_| Failure::new("the child ended early"))?;
         Ok(())
     }
 
@@ -63,7 +66,8 @@ pub(crate) async fn run_workload(cx: Cx) -> CaseResult {
     let [name, writers, appends] = arguments.split(',').collect::<Vec<_>>()[..] else { return Err(fault()) };
     let (writers, appends) = (writers.parse().map_err(|_| fault())?, appends.parse().map_err(|_| fault())?);
     let recorder = Recorder::with_journal(std::io::stdout());
-    Workload::new(&cx, &recorder).named(name).writers(writers).appends(appends).readers(1).run(cx.store()).await
+    let workload = Workload::new(&cx, &recorder).named(name).writers(writers).appends(appends).readers(1);
+    workload.among_others().run(cx.store()).await
 }
 
 /// The last lines that are not the journal's.

@@ -130,7 +130,10 @@ impl Model {
         };
         let stored = self.append_at(index);
         let same = stored.len() == append.event_count()
-            && stored.iter().zip(append.each_event()).all(|(stored, (stream, event))| stored.records(event, stream));
+            && stored
+                .iter()
+                .zip(append.each_event())
+                .all(|(stored, (stream, event))| stored.records(event, stream));
         if same {
             return Ok(Some(Appended { replayed: true, ..self.result_at(index) }));
         }

@@ -37,7 +37,9 @@ pub enum Operation {
 }
 
 /// A history: mostly appends and reads.
-pub fn operations(length: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = Vec<Operation>> {
+pub fn operations(
+    length: impl Into<proptest::collection::SizeRange>,
+) -> impl Strategy<Value = Vec<Operation>> {
     proptest::collection::vec(operation(), length)
 }
 
@@ -55,7 +57,9 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 /// A history in which the store is closed and opened again and again.
-pub fn reopening(length: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = Vec<Operation>> {
+pub fn reopening(
+    length: impl Into<proptest::collection::SizeRange>,
+) -> impl Strategy<Value = Vec<Operation>> {
     proptest::collection::vec(prop_oneof![4 => operation(), 1 => Just(Operation::Reopen)], length)
 }
 

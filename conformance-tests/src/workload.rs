@@ -1,18 +1,21 @@
 //! Many writers and readers at once, whose history a witness can judge.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use eventsource_core::{
     Append, EventStore, EventStoreExt, ExpectedVersion, Filter, NewEvent, Position, StreamId,
 };
 use proptest::prelude::RngExt;
 use proptest::test_runner::TestRng;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::given::{log_of, tag, tagged, types};
-use crate::witness::{History, Recorder, Summary, Witness};
-use crate::{CaseResult, Cx, Failure, random};
+use crate::witness::{History, Recorder, Summary, Tail, Witness};
+use crate::{CaseResult, Cx, random};
 
 /// Writers that append with random versions, conditions and retries, and readers that follow.
 pub(crate) struct Workload {
@@ -22,12 +25,23 @@ pub(crate) struct Workload {
     writers: u64,
     appends: usize,
     readers: Vec<Filter>,
+    others: Others,
+}
+
+/// Who else appends to the log meanwhile.
+enum Others {
+    /// These tasks, and nobody who goes on after they are done.
+    Tasks(Vec<JoinHandle<CaseResult>>),
+    /// Nobody knows; they may go on when this workload is over.
+    Unknown,
 }
 
 impl Workload {
     pub(crate) fn new(cx: &Cx, recorder: &Recorder) -> Self {
         let name = "writer".to_owned();
-        Self { cx: cx.clone(), recorder: recorder.clone(), name, writers: 1, appends: 1, readers: Vec::new() }
+        let others = Others::Tasks(Vec::new());
+        let (cx, recorder) = (cx.clone(), recorder.clone());
+        Self { cx, recorder, name, writers: 1, appends: 1, readers: Vec::new(), others }
     }
 
     /// What verdicts call the writers.
@@ -54,42 +68,82 @@ impl Workload {
         Self { readers: filters.into_iter().collect(), ..self }
     }
 
+    /// The readers read on until these tasks are done as well.
+    pub(crate) fn beside(self, tasks: Vec<JoinHandle<CaseResult>>) -> Self {
+        Self { others: Others::Tasks(tasks), ..self }
+    }
+
+    /// Others whom it doesn't know append as well: its readers stop somewhere.
+    pub(crate) fn among_others(self) -> Self {
+        Self { others: Others::Unknown, ..self }
+    }
+
     /// Runs it all, until every writer has written and every reader has read to the end.
     pub(crate) async fn run(self, store: &Arc<dyn EventStore>) -> CaseResult {
-        let busy = Arc::new(AtomicUsize::new(0));
-        let mut writers = Vec::new();
-        for number in 0..self.writers {
-            let name = format!("{} {number}", self.name);
-            let numbers = random::numbers(&self.cx, fingerprint(&name));
-            let mut writer = Writer::new(store.clone(), self.recorder.clone(), name, numbers);
-            let (busy, appends) = (Busy::new(&busy), self.appends);
-            writers.push(tokio::spawn(async move {
-                let _busy = busy;
-                for _ in 0..appends {
-                    writer.append().await?;
-                }
-                Ok::<_, Failure>(())
-            }));
+        let (over, is_over) = watch::channel(false);
+        let until = match self.others {
+            Others::Tasks(_) => Until::TheEnd,
+            Others::Unknown => Until::Somewhere,
+        };
+        let readers: Vec<_> = self
+            .readers
+            .iter()
+            .enumerate()
+            .map(|(number, filter)| {
+                let tail = self.recorder.tail(format!("reader {number}"), filter.clone(), Position::START);
+                let follower =
+                    Follower { store: store.clone(), recorder: self.recorder.clone(), over: is_over.clone() };
+                tokio::spawn(follower.follow(tail, until))
+            })
+            .collect();
+        let mut tasks: Vec<_> = (0..self.writers)
+            .map(|number| {
+                let name = format!("{} {number}", self.name);
+                let numbers = random::numbers(&self.cx, fingerprint(&name));
+                let writer = Writer::new(store.clone(), self.recorder.clone(), name, numbers);
+                tokio::spawn(writer.append_often(self.appends))
+            })
+            .collect();
+        if let Others::Tasks(others) = self.others {
+            tasks.extend(others);
         }
-        let mut readers = Vec::new();
-        for (number, filter) in self.readers.iter().enumerate() {
-            let (store, recorder, busy) = (store.clone(), self.recorder.clone(), busy.clone());
-            let (name, filter) = (format!("reader {number}"), filter.clone());
-            readers.push(tokio::spawn(async move {
-                let mut tail = recorder.tail(name, filter, Position::START);
-                while busy.load(Ordering::SeqCst) > 0 {
-                    tail.look(&*store, 7).await?;
-                    recorder.head(&*store).await?;
-                    tokio::task::yield_now().await;
-                }
-                tail.finish(&*store, 7).await
-            }));
+        for task in tasks {
+            task.await??;
         }
-        for writer in writers {
-            writer.await??;
-        }
+        over.send_replace(true);
         for reader in readers {
             reader.await??;
+        }
+        Ok(())
+    }
+}
+
+/// How far a follower reads when the writers are done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    TheEnd,
+    Somewhere,
+}
+
+/// One who reads on behind the others.
+struct Follower {
+    store: Arc<dyn EventStore>,
+    recorder: Recorder,
+    over: watch::Receiver<bool>,
+}
+
+impl Follower {
+    /// Few, so that a page often ends in the middle of an append.
+    const PAGE: u64 = 7;
+
+    async fn follow(self, mut tail: Tail, until: Until) -> CaseResult {
+        while !*self.over.borrow() {
+            tail.look(&*self.store, Self::PAGE).await?;
+            self.recorder.head(&*self.store).await?;
+            sleep(Duration::from_micros(500)).await;
+        }
+        if until == Until::TheEnd {
+            tail.finish(&*self.store, Self::PAGE).await?;
         }
         Ok(())
     }
@@ -121,11 +175,18 @@ impl Writer {
         Self { store, recorder, name, numbers, count: 0, last: None }
     }
 
+    async fn append_often(mut self, times: usize) -> CaseResult {
+        for _ in 0..times {
+            self.append().await?;
+        }
+        Ok(())
+    }
+
     /// Appends something, or repeats what it appended last.
     ///
     /// # Errors
     /// Everything but conflicts.
-    pub(crate) async fn append(&mut self) -> CaseResult {
+    async fn append(&mut self) -> CaseResult {
         let append = self.draw().await?;
         let name = self.next_name();
         match self.recorder.append(&*self.store, name, append).await {
@@ -195,22 +256,6 @@ impl Writer {
             0 => types(["Renamed"]),
             _ => tag("room", &self.numbers.random_range(1..=4).to_string()),
         }
-    }
-}
-
-/// Counts those who are at work.
-struct Busy(Arc<AtomicUsize>);
-
-impl Busy {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self(count.clone())
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

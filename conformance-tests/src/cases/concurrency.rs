@@ -192,8 +192,11 @@ pub async fn numbers_drawn_by_concurrent_deciders_have_no_gap(cx: Cx) -> CaseRes
     for task in drawn.collect::<Vec<_>>() {
         task.await??;
     }
-    let numbers: Vec<u64> =
-        log_of(cx.store()).await?.iter().map(|event| event.payload().deserialize()).collect::<Result<_, _>>()?;
+    let numbers: Vec<u64> = log_of(cx.store())
+        .await?
+        .iter()
+        .map(|event| event.payload().deserialize())
+        .collect::<Result<_, _>>()?;
     assert_eq!(numbers, (1..=96).collect::<Vec<_>>());
     Ok(())
 }
@@ -216,17 +219,18 @@ async fn draw_number(store: &dyn EventStore) -> CaseResult {
 
 pub async fn a_multi_stream_append_is_never_seen_in_part(cx: Cx) -> CaseResult {
     let (ours, theirs) = (stream(), stream());
-    let writers = (0..4).map(|_| {
-        let (store, ours, theirs) = (cx.store().clone(), ours.clone(), theirs.clone());
-        tokio::spawn(async move {
-            for _ in 0..50 {
-                let transfer = Append::to_stream(ours.clone(), ExpectedVersion::Any, events(1))
-                    .and_stream(theirs.clone(), ExpectedVersion::Any, events(1));
-                store.append(transfer).await?;
-            }
-            Ok::<_, Failure>(())
-        })
-    });
+    let writers =
+        (0..4).map(|_| {
+            let (store, ours, theirs) = (cx.store().clone(), ours.clone(), theirs.clone());
+            tokio::spawn(async move {
+                for _ in 0..50 {
+                    let transfer = Append::to_stream(ours.clone(), ExpectedVersion::Any, events(1))
+                        .and_stream(theirs.clone(), ExpectedVersion::Any, events(1));
+                    store.append(transfer).await?;
+                }
+                Ok::<_, Failure>(())
+            })
+        });
     let writers: Vec<_> = writers.collect();
     let mut most = 0;
     while most < 400 {
@@ -262,19 +266,20 @@ pub async fn readers_with_filters_miss_nothing_while_writers_run(cx: Cx) -> Case
 
 pub async fn a_dropped_append_is_whole_or_absent(cx: Cx) -> CaseResult {
     let recorder = Recorder::new();
-    let tasks = (0..6_u64).map(|task| {
-        let (store, recorder) = (cx.store().clone(), recorder.clone());
-        tokio::spawn(async move {
-            for number in 0..40 {
-                let append = Append::to_stream(stream(), ExpectedVersion::NoStream, events(2))
-                    .and_stream(stream(), ExpectedVersion::NoStream, events(2));
-                let patience = Duration::from_micros(number * 37 + task);
-                // The future is dropped where it stands when its time is over.
-                let _dropped_or_not =
-                    timeout(patience, recorder.append(&*store, format!("{task}.{number}"), append)).await;
-            }
-        })
-    });
+    let tasks =
+        (0..6_u64).map(|task| {
+            let (store, recorder) = (cx.store().clone(), recorder.clone());
+            tokio::spawn(async move {
+                for number in 0..40 {
+                    let append = Append::to_stream(stream(), ExpectedVersion::NoStream, events(2))
+                        .and_stream(stream(), ExpectedVersion::NoStream, events(2));
+                    let patience = Duration::from_micros(number * 37 + task);
+                    // The future is dropped where it stands when its time is over.
+                    let _dropped_or_not =
+                        timeout(patience, recorder.append(&*store, format!("{task}.{number}"), append)).await;
+                }
+            })
+        });
     for task in tasks.collect::<Vec<_>>() {
         task.await?;
     }
@@ -316,9 +321,8 @@ pub async fn closing_finishes_what_was_accepted(cx: Cx) -> CaseResult {
         let (store, recorder) = (store.clone(), recorder.clone());
         tokio::spawn(async move {
             for number in 0.. {
-                let appended = recorder
-                    .append(&*store, format!("{task}.{number}"), Append::events(events(2)))
-                    .await;
+                let appended =
+                    recorder.append(&*store, format!("{task}.{number}"), Append::events(events(2))).await;
                 if appended.is_err() {
                     return appended;
                 }

@@ -97,27 +97,22 @@ pub async fn a_condition_sees_what_a_transaction_committed_meanwhile(cx: Cx) -> 
     let held = cx.log().hold(Append::events([event("Claimed")])).await?;
     let claimed = types(["Claimed"]);
     let store = cx.store().clone();
-    let other = tokio::spawn(async move {
-        store.append(Append::events([event("Claimed")]).fail_if(claimed)).await
-    });
+    let other =
+        tokio::spawn(async move { store.append(Append::events([event("Claimed")]).fail_if(claimed)).await });
     sleep(Duration::from_millis(200)).await;
     let first = held.appended().first;
     held.commit().await?;
     let conflict = conflict(other.await?)?;
-    assert!(
-        matches!(conflict, Conflict::Condition { position, .. } if position == first),
-        "{conflict:?}"
-    );
+    assert!(matches!(conflict, Conflict::Condition { position, .. } if position == first), "{conflict:?}");
     Ok(())
 }
 
 pub async fn transactions_beside_appends_keep_all_promises(cx: Cx) -> CaseResult {
     let recorder = Recorder::new();
-    let holders: Vec<_> = (0..2).map(|number| tokio::spawn(hold_often(cx.clone(), recorder.clone(), number))).collect();
-    Workload::new(&cx, &recorder).writers(4).appends(40).readers(2).run(cx.store()).await?;
-    for holder in holders {
-        holder.await??;
-    }
+    let holders: Vec<_> =
+        (0..2).map(|number| tokio::spawn(hold_often(cx.clone(), recorder.clone(), number))).collect();
+    let workload = Workload::new(&cx, &recorder).writers(4).appends(40).readers(2);
+    workload.beside(holders).run(cx.store()).await?;
     let summary = settle(&**cx.store(), &[recorder.snapshot()]).await?;
     assert!(summary.not_written > 3, "{summary:?}");
     Ok(())

@@ -19,8 +19,10 @@ pub async fn random_filters_agree_with_matches(cx: Cx) -> CaseResult {
 
 pub async fn random_pages_join_into_the_whole(cx: Cx) -> CaseResult {
     let histories = (operations::appends(20), operations::filters(12), 1..4_u64);
-    explore(&cx, 4, histories, |cx, (appends, filters, size)| Box::pin(leaf_through(cx, appends, filters, size)))
-        .await
+    explore(&cx, 4, histories, |cx, (appends, filters, size)| {
+        Box::pin(leaf_through(cx, appends, filters, size))
+    })
+    .await
 }
 
 pub async fn random_retries_store_nothing_twice(cx: Cx) -> CaseResult {
@@ -120,12 +122,7 @@ async fn leaf_through(cx: Cx, appends: Vec<Draft>, filters: Vec<Filter>, size: u
 }
 
 /// Page by page, as a reader without memory would.
-async fn leaves(
-    cx: &Cx,
-    filter: &Filter,
-    whole: ReadOptions,
-    size: u64,
-) -> CaseResult<Vec<RecordedEvent>> {
+async fn leaves(cx: &Cx, filter: &Filter, whole: ReadOptions, size: u64) -> CaseResult<Vec<RecordedEvent>> {
     let mut found: Vec<RecordedEvent> = Vec::new();
     let mut options = whole.limit(size);
     loop {

@@ -1,6 +1,9 @@
 //! What holds when several processes append to one log.
 
+use std::time::Duration;
+
 use eventsource_core::{EventStore, Filter, Position};
+use tokio::time::sleep;
 
 use crate::crash::WritingChild;
 use crate::given::log_of;
@@ -13,7 +16,7 @@ pub async fn several_processes_keep_all_promises(cx: Cx) -> CaseResult {
         .map(|number| WritingChild::start(&cx, &format!("child {number} writer"), 3, 40))
         .collect::<CaseResult<Vec<_>>>()?;
     let recorder = Recorder::new();
-    Workload::new(&cx, &recorder).writers(3).appends(40).readers(2).run(cx.store()).await?;
+    Workload::new(&cx, &recorder).writers(3).appends(40).readers(2).among_others().run(cx.store()).await?;
     let mut histories = Vec::new();
     for child in children {
         histories.push(child.finish().await?);
@@ -40,7 +43,7 @@ pub async fn a_reader_misses_nothing_of_what_other_processes_append(cx: Cx) -> C
     });
     while !finished.is_finished() {
         tail.look(&**cx.store(), 5).await?;
-        tokio::task::yield_now().await;
+        sleep(Duration::from_micros(500)).await;
     }
     tail.finish(&**cx.store(), 5).await?;
     let mut histories = finished.await??;

@@ -113,7 +113,9 @@ impl Pair {
         if recorded.len() != written.len() || first <= head || !rising {
             let positions: Vec<_> = recorded.iter().map(RecordedEvent::position).collect();
             let count = written.len();
-            return Err(Failure::new(format!("{count} events were appended behind {head}; there are {positions:?}")));
+            return Err(Failure::new(format!(
+                "{count} events were appended behind {head}; there are {positions:?}"
+            )));
         }
         for (recorded, (event, place)) in recorded.iter().zip(written) {
             let (stream, version) =
@@ -153,7 +155,8 @@ fn same_events(what: &str, expected: &[RecordedEvent], found: &[RecordedEvent]) 
     if expected == found {
         return Ok(());
     }
-    let positions = |events: &[RecordedEvent]| -> Vec<_> { events.iter().map(RecordedEvent::position).collect() };
+    let positions =
+        |events: &[RecordedEvent]| -> Vec<_> { events.iter().map(RecordedEvent::position).collect() };
     let (theirs, ours) = (positions(found), positions(expected));
     if theirs == ours {
         let differing = expected.iter().zip(found).find(|(expected, found)| expected != found);

@@ -63,9 +63,7 @@ impl Place {
     pub fn in_log(&self, model: &Model) -> Position {
         match self {
             Self::Start => Position::START,
-            Self::Event(index) if !model.log().is_empty() => {
-                RecordedEvent::position(index.get(model.log()))
-            }
+            Self::Event(index) if !model.log().is_empty() => RecordedEvent::position(index.get(model.log())),
             Self::Event(_) | Self::Head => model.head(),
             Self::BehindHead => Position::from_raw(model.head().to_raw() + 7),
             Self::Max => Position::MAX,
@@ -129,14 +127,8 @@ pub(super) fn reading() -> impl Strategy<Value = Reading> {
         version(),
         proptest::bool::weighted(0.05),
     )
-        .prop_map(|(direction, after, until, limit, from_version, until_version, versions_anyway)| Reading {
-            direction,
-            after,
-            until,
-            limit,
-            from_version,
-            until_version,
-            versions_anyway,
+        .prop_map(|(direction, after, until, limit, from_version, until_version, versions_anyway)| {
+            Reading { direction, after, until, limit, from_version, until_version, versions_anyway }
         })
 }
 

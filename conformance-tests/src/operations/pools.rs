@@ -52,8 +52,14 @@ const SCALARS: [&str; 12] = [
     r#""ü\u2028\"\\""#,
 ];
 /// In microseconds since 1970: before it, at it, within one second, far ahead.
-const TIMES: [i64; 6] =
-    [-62_000_000_000_000_000, 0, 1_700_000_000_000_000, 1_700_000_000_000_001, 1_700_000_000_999_999, 4_102_444_800_000_000];
+const TIMES: [i64; 6] = [
+    -62_000_000_000_000_000,
+    0,
+    1_700_000_000_000_000,
+    1_700_000_000_000_001,
+    1_700_000_000_999_999,
+    4_102_444_800_000_000,
+];
 const IDS: u128 = 24;
 
 /// The streams that operations use: two types may share an id.
@@ -67,7 +73,8 @@ pub(super) fn stream() -> impl Strategy<Value = StreamId> + Clone {
 }
 
 pub(super) fn event() -> impl Strategy<Value = NewEvent> + Clone {
-    let details = (weighted(0.3, tenant()), weighted(0.5, time()), 1..3_u32, weighted(0.2, select(vec!["ann", "bob"])));
+    let details =
+        (weighted(0.3, tenant()), weighted(0.5, time()), 1..3_u32, weighted(0.2, select(vec!["ann", "bob"])));
     (event_id(), event_type(), select(PAYLOADS.to_vec()), vec(tag(), 0..4), details).prop_map(
         |(id, event_type, json, tags, (tenant, occurred_at, schema_version, actor))| {
             let payload = Payload::from_json(json).expect("it is valid");
@@ -76,7 +83,8 @@ pub(super) fn event() -> impl Strategy<Value = NewEvent> + Clone {
                 metadata = metadata.tenant(tenant);
             }
             if let Some(actor) = actor {
-                metadata = metadata.actor(actor).expect("it is valid").entry("client", "").expect("it is valid");
+                metadata =
+                    metadata.actor(actor).expect("it is valid").entry("client", "").expect("it is valid");
             }
             let event = NewEvent::from_payload(event_type, payload)
                 .id(id)
@@ -99,7 +107,8 @@ pub(super) fn filter() -> impl Strategy<Value = Filter> + Clone {
         weighted(0.15, (of(time()), of(time()))),
     );
     (weighted(0.75, vec(item(), 1..4)), scope).prop_map(|(items, (stream, tenant, aggregate_type, times))| {
-        let mut filter = items.map_or_else(Filter::all, |items| Filter::any_of(items).expect("none is empty"));
+        let mut filter =
+            items.map_or_else(Filter::all, |items| Filter::any_of(items).expect("none is empty"));
         if let Some(stream) = stream {
             filter = filter.in_stream(stream);
         }

@@ -69,7 +69,8 @@ fn judge_answer(
     };
     if let Some(what) = differs(log, from, &attempt.append) {
         if appended.replayed {
-            verdict.add(Property::ReplayIsTrue, format!("{name} was told that it had been stored, and {what}"));
+            verdict
+                .add(Property::ReplayIsTrue, format!("{name} was told that it had been stored, and {what}"));
         }
         return;
     }

@@ -104,14 +104,7 @@ impl Ledger {
         }
     }
 
-    fn claim(
-        &mut self,
-        log: &Log<'_>,
-        number: usize,
-        from: usize,
-        attempt: &Attempt,
-        verdict: &mut Verdict,
-    ) {
+    fn claim(&mut self, log: &Log<'_>, number: usize, from: usize, attempt: &Attempt, verdict: &mut Verdict) {
         for index in from..from + attempt.append.event_count() {
             if self.owners[index].is_some() {
                 let (name, position) = (&attempt.name, log.events[index].position());

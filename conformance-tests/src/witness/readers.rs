@@ -75,7 +75,9 @@ fn judge_head(log: &Log<'_>, ledger: &Ledger, head: Position, verdict: &mut Verd
         return;
     }
     match log.index_of(head) {
-        None => verdict.add(Property::HeadIsAnEvent, format!("the head was {head}, where the log has no event")),
+        None => {
+            verdict.add(Property::HeadIsAnEvent, format!("the head was {head}, where the log has no event"))
+        }
         Some(index) if !ledger.ends_append(index) => {
             verdict.add(Property::HeadIsAnEvent, format!("the head was {head}, in the middle of an append"));
         }

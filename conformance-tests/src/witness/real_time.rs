@@ -48,7 +48,9 @@ fn judge_attempt(known: &Known<'_>, attempt: &Attempt, verdict: &mut Verdict) {
             if *actual < before {
                 verdict.add(
                     Property::TimeIsKept,
-                    format!("{name} was told a version of {stream} that it had left behind before {name} began"),
+                    format!(
+                        "{name} was told a version of {stream} that it had left behind before {name} began"
+                    ),
                 );
             }
         }

@@ -1,4 +1,6 @@
-use eventsource_core::{AppendPart, Conflict, EventId, EventType, ExpectedVersion, Position, StreamId, Version};
+use eventsource_core::{
+    AppendPart, Conflict, EventId, EventType, ExpectedVersion, Position, StreamId, Version,
+};
 
 use super::ledger::Ledger;
 use super::log::Log;
@@ -11,7 +13,10 @@ pub(super) fn judge(log: &Log<'_>, ledger: &Ledger, attempts: &[&Attempt], verdi
             && let Some(why_not) = unexplained(log, ledger, attempt, conflict)
         {
             let name = &attempt.name;
-            verdict.add(Property::RefusalIsTrue, format!("{name} was refused because {conflict}; but {why_not}"));
+            verdict.add(
+                Property::RefusalIsTrue,
+                format!("{name} was refused because {conflict}; but {why_not}"),
+            );
         }
     }
 }
@@ -37,9 +42,7 @@ fn version_unexplained(
     attempt: &Attempt,
     (stream, expected, actual): (&StreamId, ExpectedVersion, Option<Version>),
 ) -> Option<String> {
-    let asked = |part: &AppendPart| {
-        part.stream() == Some(stream) && part.expected() == expected
-    };
+    let asked = |part: &AppendPart| part.stream() == Some(stream) && part.expected() == expected;
     if !attempt.append.parts().iter().any(asked) {
         return Some("the append does not expect that".to_owned());
     }

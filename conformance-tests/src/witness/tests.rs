@@ -7,9 +7,7 @@ use eventsource_core::{
 };
 use uuid::Uuid;
 
-use super::{
-    Attempt, HeadSeen, History, Look, Outcome, Property, Reader, Span, Summary, Verdict, Witness,
-};
+use super::{Attempt, HeadSeen, History, Look, Outcome, Property, Reader, Span, Summary, Verdict, Witness};
 
 /// A log and a history that fit together, to be forged.
 #[derive(Default)]
@@ -149,10 +147,7 @@ fn honest() -> Case {
         Outcome::Refused(Conflict::StreamVersion { stream: order, expected, actual }),
     );
     let matched = Conflict::Condition { position: appended.first, event_type: event().event_type().clone() };
-    case.attempt(
-        events(1).fail_if(room()).after(case.log[1].position()),
-        Outcome::Refused(matched),
-    );
+    case.attempt(events(1).fail_if(room()).after(case.log[1].position()), Outcome::Refused(matched));
     let taken = case.log[0].id();
     let duplicate = Conflict::DuplicateEvent { event_id: taken, position: case.log[0].position() };
     case.attempt(Append::events([event(), event().id(taken)]), Outcome::Refused(duplicate));
@@ -366,8 +361,7 @@ fn the_second_half_of_an_unknown_append_is_rejected() {
 #[test]
 fn one_stream_of_an_unknown_append_to_two_is_rejected() {
     let mut case = honest();
-    let append =
-        to(&stream(), ExpectedVersion::Any, 1).and_stream(stream(), ExpectedVersion::Any, [event()]);
+    let append = to(&stream(), ExpectedVersion::Any, 1).and_stream(stream(), ExpectedVersion::Any, [event()]);
     let part = append.parts()[1].clone();
     let second = part.stream().unwrap().clone();
     case.store(&Append::to_stream(second, ExpectedVersion::Any, part.events().to_vec()));
@@ -462,8 +456,7 @@ fn a_stream_that_should_exist_and_did_not_is_rejected() {
 fn a_refusal_for_a_version_that_never_was_is_rejected() {
     let mut case = honest();
     let (stream, expected) = (stream(), ExpectedVersion::NoStream);
-    let conflict =
-        Conflict::StreamVersion { stream: stream.clone(), expected, actual: Some(Version::FIRST) };
+    let conflict = Conflict::StreamVersion { stream: stream.clone(), expected, actual: Some(Version::FIRST) };
     case.attempt(to(&stream, expected, 1), Outcome::Refused(conflict));
     case.rejected_for(Property::RefusalIsTrue);
 }
@@ -473,8 +466,7 @@ fn a_refusal_for_a_version_within_an_append_is_rejected() {
     let mut case = Case::default();
     let (stream, expected) = (stream(), ExpectedVersion::NoStream);
     case.acknowledge(to(&stream, expected, 2));
-    let conflict =
-        Conflict::StreamVersion { stream: stream.clone(), expected, actual: Some(Version::FIRST) };
+    let conflict = Conflict::StreamVersion { stream: stream.clone(), expected, actual: Some(Version::FIRST) };
     case.attempt(to(&stream, expected, 1), Outcome::Refused(conflict));
     case.rejected_for(Property::RefusalIsTrue);
 }
@@ -484,8 +476,7 @@ fn a_refusal_of_any_version_is_rejected() {
     let mut case = Case::default();
     let (stream, expected) = (stream(), ExpectedVersion::Any);
     case.acknowledge(to(&stream, expected, 1));
-    let conflict =
-        Conflict::StreamVersion { stream: stream.clone(), expected, actual: Some(Version::FIRST) };
+    let conflict = Conflict::StreamVersion { stream: stream.clone(), expected, actual: Some(Version::FIRST) };
     case.attempt(to(&stream, expected, 1), Outcome::Refused(conflict));
     case.rejected_for(Property::RefusalIsTrue);
 }
@@ -496,8 +487,7 @@ fn a_refusal_for_something_not_asked_is_rejected() {
     let stream = stream();
     case.acknowledge(to(&stream, ExpectedVersion::Any, 1));
     let expected = ExpectedVersion::NoStream;
-    let conflict =
-        Conflict::StreamVersion { stream: stream.clone(), expected, actual: Some(Version::FIRST) };
+    let conflict = Conflict::StreamVersion { stream: stream.clone(), expected, actual: Some(Version::FIRST) };
     case.attempt(to(&stream, ExpectedVersion::StreamExists, 1), Outcome::Refused(conflict));
     case.rejected_for(Property::RefusalIsTrue);
 }
@@ -674,8 +664,7 @@ fn a_refusal_for_a_version_long_gone_is_rejected() {
     let (stream, expected) = (stream(), ExpectedVersion::NoStream);
     case.acknowledge(to(&stream, expected, 1));
     case.acknowledge(to(&stream, ExpectedVersion::Any, 1));
-    let conflict =
-        Conflict::StreamVersion { stream: stream.clone(), expected, actual: Some(Version::FIRST) };
+    let conflict = Conflict::StreamVersion { stream: stream.clone(), expected, actual: Some(Version::FIRST) };
     case.attempt(to(&stream, expected, 1), Outcome::Refused(conflict));
     case.rejected_for(Property::TimeIsKept);
 }

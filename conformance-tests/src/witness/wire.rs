@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use eventsource_core::{
-    AppendCondition, AppendPart, EventId, EventType, ExpectedVersion, FilterItem, NewEvent, Payload, Position,
-    StreamId, Tag, Version,
+    AppendCondition, AppendPart, EventId, EventType, ExpectedVersion, FilterItem, NewEvent, Payload,
+    Position, StreamId, Tag, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -56,10 +56,8 @@ impl From<Expected> for ExpectedVersion {
 type Items = Option<Vec<Item>>;
 
 fn items(filter: &eventsource_core::Filter) -> Items {
-    let item = |item: &FilterItem| Item {
-        event_types: item.event_type_set().clone(),
-        tags: item.tag_set().clone(),
-    };
+    let item =
+        |item: &FilterItem| Item { event_types: item.event_type_set().clone(), tags: item.tag_set().clone() };
     filter.items().map(|items| items.iter().map(item).collect())
 }
 
