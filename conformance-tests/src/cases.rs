@@ -2,5 +2,14 @@
 #![allow(missing_docs, clippy::missing_errors_doc, reason = "a case's name is its documentation")]
 
 pub mod append;
+pub mod changes;
+pub mod close;
+pub mod condition;
+pub mod expected_version;
+pub mod feed;
+pub mod idempotency;
+pub mod multi_stream;
+pub mod paging;
+pub mod read;
 pub mod refusals;
 pub mod sharing;
