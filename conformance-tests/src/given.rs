@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Conflict, Error, ErrorKind, EventStore, EventStoreExt, Filter, NewEvent, Page, Payload, Position,
-    ReadOptions, RecordedEvent, Result, StreamId, TenantId,
+    Append, Appended, Conflict, Error, ErrorKind, EventStore, EventStoreExt, Filter, NewEvent, Page, Payload,
+    Position, ReadOptions, RecordedEvent, Result, StreamId, TenantId,
 };
 use futures_util::TryStreamExt;
 use tokio::sync::Barrier;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::{CaseResult, Failure};
@@ -145,4 +146,10 @@ pub(crate) async fn race(
         results.push(racer.await.expect("a racer finishes"));
     }
     results
+}
+
+/// Whether a task is still at work; asked by a loop that would otherwise keep its thread to itself.
+pub(crate) async fn still_running<T>(task: &JoinHandle<T>) -> bool {
+    tokio::task::yield_now().await;
+    !task.is_finished()
 }

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use eventsource_core::{
-    Append, Clock, ErrorKind, EventId, EventStoreExt, ExpectedVersion, NewEvent, Position, SystemClock, Version,
+    Append, Clock, ErrorKind, EventId, EventStoreExt, ExpectedVersion, NewEvent, Position, SystemClock,
+    Version,
 };
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::given::{conflict, event, events, log_of, names, positions, race, refused, stream, tagged, tenant, time};
+use crate::given::{
+    conflict, event, events, log_of, names, positions, race, refused, stream, tagged, tenant, time,
+};
 use crate::{CaseResult, Cx, Setup};
 
 pub async fn an_event_comes_back_as_it_was_appended(cx: Cx) -> CaseResult {
@@ -98,7 +101,8 @@ pub async fn positions_rise_also_past_refused_appends(cx: Cx) -> CaseResult {
     let (store, stream) = (cx.store(), stream());
     let mut seen = Position::START;
     for _ in 0..10 {
-        let refused = Append::events(events(3)).and_stream(stream.clone(), ExpectedVersion::StreamExists, events(1));
+        let refused =
+            Append::events(events(3)).and_stream(stream.clone(), ExpectedVersion::StreamExists, events(1));
         conflict(store.append(refused).await)?;
         assert_eq!(store.head().await?, seen, "a refused append moved the head");
         let appended = store.append(Append::events(events(2))).await?;
@@ -143,7 +147,8 @@ pub async fn a_dropped_append_is_whole_or_absent(cx: Cx) -> CaseResult {
 pub async fn what_was_acknowledged_is_read_at_once(cx: Cx) -> CaseResult {
     let (store, stream) = (cx.store(), stream());
     for number in 1..=20 {
-        let appended = store.append(Append::to_stream(stream.clone(), ExpectedVersion::Any, events(1))).await?;
+        let appended =
+            store.append(Append::to_stream(stream.clone(), ExpectedVersion::Any, events(1))).await?;
         assert_eq!(store.head().await?, appended.last);
         assert_eq!(store.stream_version(&stream).await?, Some(Version::new(number)?));
         let last = store.last(&eventsource_core::Filter::all()).await?;
@@ -167,7 +172,9 @@ pub async fn an_event_is_recorded_at_the_stores_time(cx: Cx) -> CaseResult {
 }
 
 pub async fn an_event_without_a_time_occurred_when_it_was_recorded(cx: Cx) -> CaseResult {
-    cx.store().append(Append::events([event("A"), event("B").occurred_at(time("1999-01-01T00:00:00Z"))?])).await?;
+    cx.store()
+        .append(Append::events([event("A"), event("B").occurred_at(time("1999-01-01T00:00:00Z"))?]))
+        .await?;
     let log = log_of(cx.store()).await?;
     assert_eq!(log[0].occurred_at(), log[0].recorded_at());
     assert_eq!(log[1].occurred_at(), time("1999-01-01T00:00:00Z"));
@@ -181,7 +188,10 @@ pub async fn a_clock_that_runs_backwards_changes_no_order(cx: Cx) -> CaseResult 
     }
     let log = log_of(cx.store()).await?;
     assert_eq!(names(&log), ["A", "B", "C", "D"]);
-    assert!(log.windows(2).all(|pair| pair[0].recorded_at() > pair[1].recorded_at()), "the clock was not used");
+    assert!(
+        log.windows(2).all(|pair| pair[0].recorded_at() > pair[1].recorded_at()),
+        "the clock was not used"
+    );
     Ok(())
 }
 

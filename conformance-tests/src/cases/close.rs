@@ -42,11 +42,13 @@ pub async fn closing_leaves_no_append_without_an_answer(cx: Cx) -> CaseResult {
                 if let Err(error) = store.append(Append::events(events(2))).await {
                     return error.kind();
                 }
+                tokio::task::yield_now().await;
             }
         });
     }
     a_while().await;
-    let closing = [cx.store().clone(), cx.store().clone()].map(|store| tokio::spawn(async move { store.close().await }));
+    let closing = [cx.store().clone(), cx.store().clone()]
+        .map(|store| tokio::spawn(async move { store.close().await }));
     for closed in closing {
         timeout(Duration::from_secs(30), closed).await???;
     }

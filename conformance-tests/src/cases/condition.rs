@@ -5,8 +5,8 @@ use eventsource_core::{
 };
 
 use crate::given::{
-    conflict, event, events, found, log_of, positions, race, stream, stream_of, tag, tagged, tenant, time, types,
-    with_json,
+    conflict, event, events, found, log_of, positions, race, stream, stream_of, tag, tagged, tenant, time,
+    types, with_json,
 };
 use crate::{CaseResult, Cx};
 
@@ -68,7 +68,11 @@ pub async fn the_position_may_lie_beyond_the_last_match(cx: Cx) -> CaseResult {
     cx.store().append(Append::events(events(5))).await?;
     let seen = cx.store().query(&tag("username", "ann")).await?;
     assert!(seen.head > seen.events[0].position());
-    let claim = || Append::events([tagged("Claimed", "username", "ann")]).fail_if(tag("username", "ann")).after(seen.head);
+    let claim = || {
+        Append::events([tagged("Claimed", "username", "ann")])
+            .fail_if(tag("username", "ann"))
+            .after(seen.head)
+    };
     let won = cx.store().append(claim()).await?;
     assert_eq!(conflict(cx.store().append(claim()).await)?, named(won.first, "Claimed"));
     Ok(())
@@ -168,7 +172,10 @@ pub async fn every_kind_of_filter_can_be_a_condition(cx: Cx) -> CaseResult {
         tag("course", "c1"),
         Filter::any_of([FilterItem::new().tag("course", "c1")?.tag("teacher", "t1")?])?,
         Filter::any_of([FilterItem::new().all_payload(["room", "floor"], 2)?])?,
-        Filter::any_of([FilterItem::new().tag("no", "such")?, FilterItem::new().any_payload(["room", "floor"], 2)?])?,
+        Filter::any_of([
+            FilterItem::new().tag("no", "such")?,
+            FilterItem::new().any_payload(["room", "floor"], 2)?,
+        ])?,
     ];
     for filter in matching {
         let verdict = cx.store().append(Append::events(events(1)).fail_if(filter.clone())).await;
@@ -199,9 +206,8 @@ pub async fn a_condition_sees_what_streams_hold(cx: Cx) -> CaseResult {
 pub async fn of_eight_racers_on_one_boundary_one_wins(cx: Cx) -> CaseResult {
     for round in 0..10 {
         let name = format!("user{round}");
-        let claims = (0..8).map(|_| {
-            Append::events([tagged("Claimed", "username", &name)]).fail_if(tag("username", &name))
-        });
+        let claims = (0..8)
+            .map(|_| Append::events([tagged("Claimed", "username", &name)]).fail_if(tag("username", &name)));
         let results = race(cx.store(), claims).await;
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
         let stored = found(cx.store(), tag("username", &name)).await?;
@@ -238,7 +244,7 @@ pub async fn no_decision_is_lost_to_concurrent_ones(cx: Cx) -> CaseResult {
                         let append = Append::events([visit]).fail_if(boundary.clone()).after(seen.head);
                         match store.append(append).await {
                             Ok(_) => break,
-                            Err(error) if error.is_conflict() => {}
+                            Err(error) if error.is_conflict() => tokio::task::yield_now().await,
                             Err(error) => return Err(error),
                         }
                     }
@@ -259,7 +265,8 @@ pub async fn no_decision_is_lost_to_concurrent_ones(cx: Cx) -> CaseResult {
 pub async fn a_hundred_conditions_are_all_judged(cx: Cx) -> CaseResult {
     let stored = cx.store().append(Append::events([tagged("Claimed", "seat", "s99")])).await?;
     let with = |count: usize| {
-        (0..count).fold(Append::events(events(1)), |append, seat| append.fail_if(tag("seat", &format!("s{seat}"))))
+        (0..count)
+            .fold(Append::events(events(1)), |append, seat| append.fail_if(tag("seat", &format!("s{seat}"))))
     };
     cx.store().append(with(99)).await?;
     assert_eq!(conflict(cx.store().append(with(100)).await)?, named(stored.first, "Claimed"));

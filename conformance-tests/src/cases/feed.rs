@@ -20,7 +20,9 @@ fn writers(store: &Arc<dyn EventStore>) -> JoinSet<Result<()>> {
         let store = Arc::clone(store);
         writers.spawn(async move {
             for number in 0..APPENDS {
-                let append = Append::events((0..=number % 3).map(|_| tagged("Written", "writer", &writer.to_string())));
+                let append = Append::events(
+                    (0..=number % 3).map(|_| tagged("Written", "writer", &writer.to_string())),
+                );
                 store.append(append).await?;
                 if number % 3 == 0 {
                     let refused = Append::to_stream(stream(), ExpectedVersion::StreamExists, events(2));
@@ -139,10 +141,10 @@ pub async fn all_readers_see_one_order(cx: Cx) -> CaseResult {
         readers.spawn(async move {
             let (mut seen, mut cursor) = (Vec::new(), Position::START);
             while seen.len() < WRITERS * APPENDS {
+                tokio::task::yield_now().await;
                 let events = page_after(&*store, cursor, page).await?.events;
                 cursor = events.last().map_or(cursor, RecordedEvent::position);
                 seen.extend(events.iter().map(RecordedEvent::id));
-                tokio::task::yield_now().await;
             }
             seen.truncate(WRITERS * APPENDS);
             Ok::<_, eventsource_core::Error>(seen)

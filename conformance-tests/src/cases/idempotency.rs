@@ -4,7 +4,9 @@ use eventsource_core::{
     Append, Conflict, ErrorKind, EventId, EventStoreExt, ExpectedVersion, NewEvent, Position, Tag, Version,
 };
 
-use crate::given::{conflict, event, events, log_of, race, refused, stream, tag, tagged, tenant, time, with_json};
+use crate::given::{
+    conflict, event, events, log_of, race, refused, stream, tag, tagged, tenant, time, with_json,
+};
 use crate::{CaseResult, Cx};
 
 use ExpectedVersion::{Any, NoStream};
@@ -16,7 +18,8 @@ fn taken(event: &NewEvent, position: Position) -> Conflict {
 
 pub async fn a_repeated_append_returns_the_first_result(cx: Cx) -> CaseResult {
     let (one, other) = (stream(), stream());
-    let append = Append::to_stream(one, NoStream, events(2)).and_events(events(1)).and_stream(other, Any, events(3));
+    let append =
+        Append::to_stream(one, NoStream, events(2)).and_events(events(1)).and_stream(other, Any, events(3));
     let first = cx.store().append(append.clone()).await?;
     let again = cx.store().append(append).await?;
     assert!(!first.replayed && again.replayed);
@@ -65,7 +68,9 @@ pub async fn a_repeat_may_spell_its_payload_differently(cx: Cx) -> CaseResult {
 }
 
 pub async fn a_taken_id_with_other_content_conflicts(cx: Cx) -> CaseResult {
-    let original = with_json("Priced", r#"{"price":100}"#).tag("product", "p1")?.occurred_at(time("2024-01-01T00:00:00Z"))?;
+    let original = with_json("Priced", r#"{"price":100}"#)
+        .tag("product", "p1")?
+        .occurred_at(time("2024-01-01T00:00:00Z"))?;
     let position = cx.store().append(Append::events([original.clone()])).await?.first;
     let id = original.event_id();
     let others = [
@@ -81,7 +86,11 @@ pub async fn a_taken_id_with_other_content_conflicts(cx: Cx) -> CaseResult {
     ];
     for other in others {
         let other = other.id(id);
-        assert_eq!(conflict(cx.store().append(Append::events([other.clone()])).await)?, taken(&original, position), "{other:?}");
+        assert_eq!(
+            conflict(cx.store().append(Append::events([other.clone()])).await)?,
+            taken(&original, position),
+            "{other:?}"
+        );
     }
     let in_a_stream = Append::to_stream(stream(), Any, [original.clone()]);
     assert_eq!(conflict(cx.store().append(in_a_stream).await)?, taken(&original, position));
@@ -184,7 +193,9 @@ pub async fn concurrent_repeats_are_stored_once(cx: Cx) -> CaseResult {
             results.push(result?);
         }
         assert_eq!(results.iter().filter(|result| !result.replayed).count(), 1);
-        assert!(results.iter().all(|result| result.first == results[0].first && result.last == results[0].last));
+        assert!(
+            results.iter().all(|result| result.first == results[0].first && result.last == results[0].last)
+        );
         assert_eq!(cx.store().stream_version(&stream).await?, Some(Version::new(2)?));
     }
     Ok(())

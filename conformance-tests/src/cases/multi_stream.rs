@@ -10,7 +10,11 @@ use ExpectedVersion::{Any, NoStream, StreamExists};
 pub async fn each_stream_gets_its_own_versions(cx: Cx) -> CaseResult {
     let (order, invoice) = (stream(), stream());
     cx.store().append(Append::to_stream(order.clone(), NoStream, events(2))).await?;
-    let append = Append::to_stream(invoice.clone(), NoStream, events(1)).and_stream(order.clone(), StreamExists, events(3));
+    let append = Append::to_stream(invoice.clone(), NoStream, events(1)).and_stream(
+        order.clone(),
+        StreamExists,
+        events(3),
+    );
     let appended = cx.store().append(append).await?;
     let versions = [(invoice.clone(), Version::FIRST), (order.clone(), Version::new(5)?)];
     assert_eq!(appended.versions, versions, "in the order of the append");

@@ -2,7 +2,7 @@
 
 use eventsource_core::{Append, Filter, Position, ReadOptions};
 
-use crate::given::{event, events, log_of, names, page_after, tag, tagged};
+use crate::given::{event, events, log_of, names, page_after, still_running, tag, tagged};
 use crate::{CaseResult, Cx};
 
 pub async fn a_page_that_reached_its_limit_says_more(cx: Cx) -> CaseResult {
@@ -75,7 +75,8 @@ pub async fn a_page_without_a_limit_is_bounded_and_goes_on(cx: Cx) -> CaseResult
         if !page.more {
             break;
         }
-        options = options.after(page.events.last().expect("a page that stopped early has an event").position());
+        options =
+            options.after(page.events.last().expect("a page that stopped early has an event").position());
     }
     assert_eq!(count, 20_000);
     Ok(())
@@ -119,7 +120,7 @@ pub async fn a_pages_head_covers_its_events(cx: Cx) -> CaseResult {
         }
     });
     let mut cursor = Position::START;
-    while !writer.is_finished() {
+    while still_running(&writer).await {
         let page = page_after(&**cx.store(), cursor, 50).await?;
         assert!(page.events.last().is_none_or(|last| last.position() <= page.head));
         assert_eq!(page.events.len() % 2, 0, "an append is seen in part");

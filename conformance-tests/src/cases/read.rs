@@ -6,7 +6,8 @@ use eventsource_core::{
 use futures_util::TryStreamExt;
 
 use crate::given::{
-    event, events, log_of, names, page_after, positions, read, refused, stream, tag, tagged, time, types, with_json,
+    event, events, log_of, names, page_after, positions, read, refused, still_running, stream, tag, tagged,
+    time, types, with_json,
 };
 use crate::{CaseResult, Cx};
 
@@ -14,7 +15,8 @@ use crate::{CaseResult, Cx};
 async fn alphabet(cx: &Cx, letters: &str) -> CaseResult<Vec<Position>> {
     for letter in letters.chars() {
         let letter = letter.to_string();
-        let happened = if "AEIOU".contains(&letter) { tagged(&letter, "kind", "vowel") } else { event(&letter) };
+        let happened =
+            if "AEIOU".contains(&letter) { tagged(&letter, "kind", "vowel") } else { event(&letter) };
         cx.store().append(Append::events([happened])).await?;
     }
     Ok(positions(&log_of(cx.store()).await?))
@@ -94,9 +96,14 @@ pub async fn a_range_of_versions_is_inclusive(cx: Cx) -> CaseResult {
         (ReadOptions::new().from_version(version(6)?), ""),
         (ReadOptions::new().from_version(version(2)?).limit(2), "BC"),
     ] {
-        assert_eq!(names(&read(cx.store(), filter(), options.clone()).await?).concat(), expected, "{options:?}");
+        assert_eq!(
+            names(&read(cx.store(), filter(), options.clone()).await?).concat(),
+            expected,
+            "{options:?}"
+        );
     }
-    let newest = read(cx.store(), filter(), ReadOptions::new().until_version(version(4)?).backward().limit(2)).await?;
+    let newest =
+        read(cx.store(), filter(), ReadOptions::new().until_version(version(4)?).backward().limit(2)).await?;
     assert_eq!(names(&newest), ["D", "C"]);
     let rest: Vec<_> = cx.store().read_stream_from(&stream, version(4)?).try_collect().await?;
     assert_eq!(names(&rest), ["D", "E"]);
@@ -159,7 +166,7 @@ pub async fn a_query_gives_the_head_of_its_snapshot(cx: Cx) -> CaseResult {
         }
     });
     let mut queries = Vec::new();
-    while !writer.is_finished() {
+    while still_running(&writer).await {
         queries.push(cx.store().query(&tag("kind", "x")).await?);
     }
     writer.await??;
@@ -212,8 +219,7 @@ pub async fn a_read_ends_at_the_head_it_began_with(cx: Cx) -> CaseResult {
 
 pub async fn a_slow_reader_holds_up_no_writer(cx: Cx) -> CaseResult {
     cx.store().append(Append::events(events(2_000))).await?;
-    let mut readings: Vec<_> =
-        (0..20).map(|_| cx.store().read(Filter::all(), ReadOptions::new())).collect();
+    let mut readings: Vec<_> = (0..20).map(|_| cx.store().read(Filter::all(), ReadOptions::new())).collect();
     for reading in &mut readings {
         reading.try_next().await?.expect("a first event");
     }
