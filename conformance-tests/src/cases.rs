@@ -2,12 +2,21 @@
 #![allow(missing_docs, clippy::missing_errors_doc, reason = "a case's name is its documentation")]
 
 pub mod append;
+pub mod changes;
+pub mod close;
 pub mod concurrency;
+pub mod condition;
 pub mod crash;
 pub mod durability;
+pub mod expected_version;
 pub mod faults;
+pub mod feed;
 pub mod held;
+pub mod idempotency;
 pub mod model;
+pub mod multi_stream;
+pub mod paging;
 pub mod processes;
+pub mod read;
 pub mod refusals;
 pub mod sharing;

@@ -1,13 +1,16 @@
 //! What cases begin with: events, streams, and looks at the log.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Conflict, Error, ErrorKind, EventStore, EventStoreExt, Filter, NewEvent, Page, Payload, Position,
-    ReadOptions, RecordedEvent, Result, StreamId, TenantId,
+    Append, Appended, Conflict, Error, ErrorKind, EventStore, EventStoreExt, Filter, NewEvent, Page, Payload,
+    Position, ReadOptions, RecordedEvent, Result, StreamId, TenantId,
 };
 use futures_util::TryStreamExt;
+use tokio::sync::Barrier;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::{CaseResult, Failure};
@@ -119,4 +122,34 @@ pub(crate) fn refused<T>(kind: ErrorKind, result: Result<T>) -> CaseResult<Error
 pub(crate) fn conflict<T>(result: Result<T>) -> CaseResult<Conflict> {
     let error = refused(ErrorKind::Conflict, result)?;
     error.conflict().cloned().ok_or_else(|| Failure::new(format!("{error:?} names no conflict")))
+}
+
+/// What each of these appends comes to when all are begun at once.
+pub(crate) async fn race(
+    store: &Arc<dyn EventStore>,
+    appends: impl IntoIterator<Item = Append>,
+) -> Vec<Result<Appended>> {
+    let appends: Vec<Append> = appends.into_iter().collect();
+    let barrier = Arc::new(Barrier::new(appends.len()));
+    let racers: Vec<_> = appends
+        .into_iter()
+        .map(|append| {
+            let (store, barrier) = (Arc::clone(store), Arc::clone(&barrier));
+            tokio::spawn(async move {
+                barrier.wait().await;
+                store.append(append).await
+            })
+        })
+        .collect();
+    let mut results = Vec::new();
+    for racer in racers {
+        results.push(racer.await.expect("a racer finishes"));
+    }
+    results
+}
+
+/// Whether a task is still at work; asked by a loop that would otherwise keep its thread to itself.
+pub(crate) async fn still_running<T>(task: &JoinHandle<T>) -> bool {
+    tokio::task::yield_now().await;
+    !task.is_finished()
 }

@@ -12,7 +12,7 @@ use crate::contract::Case;
 use crate::{Fixture, Harness, Log, Setup, child};
 
 /// How long a case may take before it has failed.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a case is given: a store on an empty log of its own, and what belongs to it.
 #[derive(Clone)]
