@@ -146,19 +146,16 @@ macro_rules! __contract {
             closing_leaves_no_append_without_an_answer,
         }
         concurrency {
-            of_eight_racers_on_one_boundary_one_wins,
-            of_eight_racers_on_one_version_one_wins,
+            in_a_thousand_rounds_of_eight_racers_on_one_boundary_one_wins,
+            in_a_thousand_rounds_of_eight_racers_on_one_version_one_wins,
             of_racers_on_a_new_stream_one_creates_it,
             of_racers_with_the_same_append_one_writes_and_all_are_answered,
-            racers_on_different_boundaries_all_win,
-            any_never_conflicts_under_contention,
             a_capacity_is_never_exceeded_by_concurrent_deciders,
             numbers_drawn_by_concurrent_deciders_have_no_gap,
             a_multi_stream_append_is_never_seen_in_part,
             concurrent_appends_keep_all_promises,
             readers_with_filters_miss_nothing_while_writers_run,
-            a_dropped_append_is_whole_or_absent,
-            appends_retried_under_contention_are_stored_once,
+            appends_dropped_at_random_moments_are_whole_or_absent,
             closing_finishes_what_was_accepted,
         }
         model {
@@ -192,6 +189,7 @@ macro_rules! __contract {
             positions_and_versions_go_on_after_reopening,
             a_retry_after_reopening_is_answered_with_the_first_result,
             conditions_hold_across_reopening,
+            a_damaged_event_is_an_error_and_is_never_left_out,
         }
         crash requires Durable {
             acknowledged_appends_survive_a_kill,

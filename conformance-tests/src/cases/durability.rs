@@ -1,9 +1,9 @@
 //! What holds after a store was closed and opened again.
 
-use eventsource_core::{Append, EventStore, ExpectedVersion, Version};
+use eventsource_core::{Append, ErrorKind, EventStore, ExpectedVersion, Filter, ReadOptions, Version};
 
 use crate::explore::explore;
-use crate::given::{events, log_of, stream, tag, tagged};
+use crate::given::{conflict, events, log_of, refused, stream, tag, tagged};
 use crate::witness::Recorder;
 use crate::workload::{Workload, settle};
 use crate::{CaseResult, Cx, operations};
@@ -59,8 +59,26 @@ pub async fn conditions_hold_across_reopening(cx: Cx) -> CaseResult {
     cx.store().close().await?;
     let store = cx.log().open().await?;
     let again = Append::events([tagged("Taken", "seat", "1")]).fail_if(seat.clone());
-    crate::given::conflict(store.append(again).await)?;
+    conflict(store.append(again).await)?;
     store.append(Append::events([tagged("Left", "seat", "1")]).fail_if(seat).after(taken.last)).await?;
+    store.close().await?;
+    Ok(())
+}
+
+pub async fn a_damaged_event_is_an_error_and_is_never_left_out(cx: Cx) -> CaseResult {
+    let appended = cx.store().append(Append::events(events(3))).await?;
+    let all = log_of(cx.store()).await?;
+    cx.log().damage(all[1].position()).await?;
+    refused(ErrorKind::Corrupt, log_of(cx.store()).await)?;
+    cx.store().close().await?;
+    let store = cx.log().open().await?;
+    refused(ErrorKind::Corrupt, log_of(&*store).await)?;
+    let backward = ReadOptions::new().backward();
+    refused(ErrorKind::Corrupt, store.read_page(&Filter::all(), &backward).await)?;
+    // What lies beside it is there.
+    let behind = ReadOptions::new().after(all[1].position());
+    assert_eq!(store.read_page(&Filter::all(), &behind).await?.events, all[2..]);
+    assert_eq!(store.head().await?, appended.last);
     store.close().await?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use eventsource_core::{EventStore, Filter, Position};
+use eventsource_core::{Filter, Position};
 use tokio::time::sleep;
 
 use crate::crash::WritingChild;
