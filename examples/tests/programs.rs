@@ -6,11 +6,13 @@ use std::process::{Command, Output};
 const STORES: [&str; 3] = ["memory", "sqlite", "postgres"];
 
 /// Runs a program on a store in a directory of its own, and returns what it printed.
-fn run(program: &str, store: &str, directory: &Path) -> String {
+async fn run(program: &str, store: &str, directory: &Path) -> String {
     let mut command = Command::new(program);
     command.current_dir(directory).args(["--backend", store]);
     if store == "postgres" {
-        command.args(["--url", &test_servers::Postgres::shared().url()]);
+        let name = Path::new(program).file_name().unwrap().to_str().unwrap();
+        let url = test_servers::Postgres::shared().await.create_database(name).await.unwrap();
+        command.args(["--url", &url]);
     }
     let Output { status, stdout, stderr } = command.output().unwrap();
     let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
@@ -26,11 +28,11 @@ fn assert_lines_in_order(output: &str, lines: &[&str]) {
     }
 }
 
-#[test]
-fn the_order_tutorial_tells_its_eight_steps_on_every_store() {
+#[tokio::test]
+async fn the_order_tutorial_tells_its_eight_steps_on_every_store() {
     for store in STORES {
         let directory = tempfile::tempdir().unwrap();
-        let output = run(env!("CARGO_BIN_EXE_order_tutorial"), store, directory.path());
+        let output = run(env!("CARGO_BIN_EXE_order_tutorial"), store, directory.path()).await;
         assert_lines_in_order(
             &output,
             &[
@@ -63,21 +65,21 @@ fn the_order_tutorial_tells_its_eight_steps_on_every_store() {
     }
 }
 
-#[test]
-fn the_order_tutorial_names_its_file_and_finds_it_again() {
+#[tokio::test]
+async fn the_order_tutorial_names_its_file_and_finds_it_again() {
     let directory = tempfile::tempdir().unwrap();
-    let first = run(env!("CARGO_BIN_EXE_order_tutorial"), "sqlite", directory.path());
+    let first = run(env!("CARGO_BIN_EXE_order_tutorial"), "sqlite", directory.path()).await;
     assert_lines_in_order(&first, &["the file order_tutorial.db", "the log's head is at 0\n", "SUCCESS"]);
     assert!(directory.path().join("order_tutorial.db").exists());
-    let second = run(env!("CARGO_BIN_EXE_order_tutorial"), "sqlite", directory.path());
+    let second = run(env!("CARGO_BIN_EXE_order_tutorial"), "sqlite", directory.path()).await;
     assert_lines_in_order(&second, &["the log's head is at 2\n", "Found 2 events:", "SUCCESS"]);
 }
 
-#[test]
-fn of_two_students_one_gets_the_last_place() {
+#[tokio::test]
+async fn of_two_students_one_gets_the_last_place() {
     for store in STORES {
         let directory = tempfile::tempdir().unwrap();
-        let output = run(env!("CARGO_BIN_EXE_course_subscriptions"), store, directory.path());
+        let output = run(env!("CARGO_BIN_EXE_course_subscriptions"), store, directory.path()).await;
         assert_lines_in_order(
             &output,
             &[
@@ -91,11 +93,11 @@ fn of_two_students_one_gets_the_last_place() {
     }
 }
 
-#[test]
-fn of_two_readers_one_gets_the_book() {
+#[tokio::test]
+async fn of_two_readers_one_gets_the_book() {
     for store in STORES {
         let directory = tempfile::tempdir().unwrap();
-        let output = run(env!("CARGO_BIN_EXE_library_lending"), store, directory.path());
+        let output = run(env!("CARGO_BIN_EXE_library_lending"), store, directory.path()).await;
         assert_lines_in_order(
             &output,
             &[
