@@ -90,7 +90,11 @@ impl StoreArguments {
                 let path = PathBuf::from(self.url.as_deref().unwrap_or(file));
                 let place = format!("the file {}", path.display());
                 let store = SqliteStore::open(SqliteConfig::file(path)).await?;
-                Ok(PickedStore { store: Arc::new(store.clone()), place, connections: Connections::Sqlite(store) })
+                Ok(PickedStore {
+                    store: Arc::new(store.clone()),
+                    place,
+                    connections: Connections::Sqlite(store),
+                })
             }
             Backend::Postgres => {
                 let url = self.url.as_deref().ok_or_else(|| {
@@ -98,7 +102,11 @@ impl StoreArguments {
                 })?;
                 let store = PostgresStore::connect(PostgresConfig::new(url)).await?;
                 let place = "the PostgreSQL server".to_owned();
-                Ok(PickedStore { store: Arc::new(store.clone()), place, connections: Connections::Postgres(store) })
+                Ok(PickedStore {
+                    store: Arc::new(store.clone()),
+                    place,
+                    connections: Connections::Postgres(store),
+                })
             }
         }
     }

@@ -23,7 +23,9 @@ async fn run(program: &str, store: &str, directory: &Path) -> String {
 fn assert_lines_in_order(output: &str, lines: &[&str]) {
     let mut rest = output;
     for line in lines {
-        let at = rest.find(line).unwrap_or_else(|| panic!("{line:?} is missing, or not in its place, in:\n{output}"));
+        let at = rest
+            .find(line)
+            .unwrap_or_else(|| panic!("{line:?} is missing, or not in its place, in:\n{output}"));
         rest = &rest[at + line.len()..];
     }
 }

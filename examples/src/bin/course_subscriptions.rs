@@ -55,11 +55,15 @@ fn decide(known: &Queried, course: &str, student: &str) -> Result<NewEvent, Box<
     }
     match capacity {
         None => Err(format!("there is no course {course}").into()),
-        Some(capacity) if taken >= capacity => Err(format!("{course} is full ({taken} of {capacity})").into()),
+        Some(capacity) if taken >= capacity => {
+            Err(format!("{course} is full ({taken} of {capacity})").into())
+        }
         Some(_) if courses >= COURSES_PER_STUDENT => Err(format!("{student} takes {courses} courses").into()),
         Some(_) => {
             let subscribed = StudentSubscribed { course_id: course.into(), student_id: student.into() };
-            Ok(NewEvent::new("StudentSubscribed", &subscribed)?.tag("course", course)?.tag("student", student)?)
+            Ok(NewEvent::new("StudentSubscribed", &subscribed)?
+                .tag("course", course)?
+                .tag("student", student)?)
         }
     }
 }
@@ -101,7 +105,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     store.append(Append::events([bobs_event]).fail_if(bobs).after(bob_knows.head)).await?;
     println!("subscribed: bob (2 of 2)");
     match store.append(Append::events([cids_event]).fail_if(cids).after(cid_knows.head)).await {
-        Err(error) if error.is_conflict() => println!("conflict: cid decided on what was no longer so: {error}"),
+        Err(error) if error.is_conflict() => {
+            println!("conflict: cid decided on what was no longer so: {error}")
+        }
         other => return Err(format!("two took one place: {other:?}").into()),
     }
     match subscribe(store, &course, &cid).await {

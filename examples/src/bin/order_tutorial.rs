@@ -93,7 +93,10 @@ impl Aggregate for Order {
     fn decide(&self, command: &OrderCommand) -> Result<Vec<OrderEvent>, OrderRejection> {
         match command {
             OrderCommand::Create { customer_id, total_cents } if self.status == Status::Draft => {
-                Ok(vec![OrderEvent::OrderCreated { customer_id: customer_id.clone(), total_cents: *total_cents }])
+                Ok(vec![OrderEvent::OrderCreated {
+                    customer_id: customer_id.clone(),
+                    total_cents: *total_cents,
+                }])
             }
             OrderCommand::Create { .. } => Err(OrderRejection::AlreadyExists),
             OrderCommand::Ship { tracking_number } if self.status == Status::Created => {
@@ -178,7 +181,11 @@ async fn tell(picked: &PickedStore, backend: Backend) -> Result<(), Box<dyn Erro
     let events: Vec<_> = store.read_stream(verified.stream()).try_collect().await?;
     println!("   Found {} events:", events.len());
     for event in &events {
-        println!("     - v{}: {}", event.version().ok_or("a stream's event has a version")?, event.event_type());
+        println!(
+            "     - v{}: {}",
+            event.version().ok_or("a stream's event has a version")?,
+            event.event_type()
+        );
     }
 
     println!("\n8. Connection statistics...");
