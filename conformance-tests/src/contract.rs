@@ -130,6 +130,33 @@ macro_rules! __contract {
             a_reader_goes_on_past_events_that_are_not_its_own,
             reading_from_a_stored_cursor_goes_on_behind_it,
         }
+        filter {
+            event_types_are_alternatives,
+            tags_must_all_be_carried,
+            items_are_alternatives_and_a_match_comes_once,
+            types_and_tags_narrow_each_other,
+            a_mixed_filter_takes_each_item_on_its_own,
+            scope_narrows_every_item,
+            time_bounds_are_inclusive_and_compare_instants,
+            a_time_bound_looks_at_when_events_occurred,
+            a_filter_is_a_set,
+            filters_that_differ_have_different_fingerprints,
+            a_filter_of_a_thousand_items_works,
+            an_item_of_a_thousand_types_works,
+            values_never_become_syntax,
+            tenants_narrow_like_any_scope,
+        }
+        predicate {
+            all_must_hold_or_any_must,
+            numbers_compare_by_value,
+            strings_compare_character_by_character,
+            null_booleans_and_their_names_differ,
+            a_path_leads_through_objects_only,
+            keys_are_taken_as_they_are,
+            a_path_may_be_thirty_two_keys_deep,
+            a_long_string_is_found,
+            duplicates_in_lists_and_orders_of_keys_do_not_matter,
+        }
         changes {
             an_append_wakes_who_waits,
             an_append_before_the_wait_is_not_missed,
@@ -138,6 +165,48 @@ macro_rules! __contract {
             a_dropped_wait_loses_nothing,
             a_follower_who_waits_between_reads_sees_everything,
             closing_ends_the_wait,
+        }
+        values {
+            integers_keep_every_digit,
+            floats_come_back_bit_by_bit,
+            numbers_keep_their_value_however_they_are_spelt,
+            text_of_every_script_comes_back,
+            keys_of_every_script_come_back,
+            any_json_value_is_a_payload,
+            null_is_not_the_same_as_absent,
+            a_text_of_five_megabytes_comes_back,
+            deep_and_wide_payloads_come_back,
+            a_hundred_tags_come_back_sorted_and_are_found,
+            the_longest_tag_and_odd_tags_are_found,
+            the_longest_and_oddest_names_come_back,
+            metadata_comes_back_whole,
+            times_are_kept_to_the_microsecond,
+            times_long_ago_and_far_ahead_come_back,
+            a_time_with_an_offset_is_an_instant,
+            schema_versions_come_back,
+        }
+        validation {
+            one_event_too_many_is_refused,
+            too_much_payload_is_refused,
+            one_condition_too_many_is_refused,
+            one_tag_too_many_is_refused,
+            a_schema_version_out_of_range_is_refused,
+            a_position_without_a_condition_is_refused,
+            invalid_input_is_refused_before_conflicts_are_looked_for,
+            names_that_mean_nothing_are_refused,
+            empty_ids_are_refused,
+            tags_that_mean_nothing_are_refused,
+            payloads_that_no_store_could_give_back_are_refused,
+            an_empty_filter_never_means_everything,
+            predicates_that_mean_nothing_are_refused,
+            times_that_mean_nothing_are_refused,
+        }
+        tenancy {
+            tenants_never_see_each_other,
+            an_event_without_a_tenant_is_nobodys,
+            a_tenants_condition_overlooks_the_others,
+            a_tenants_page_counts_its_own_events,
+            two_logs_know_nothing_of_each_other,
         }
         close {
             a_closed_store_is_unavailable,
@@ -195,6 +264,11 @@ macro_rules! __contract {
             acknowledged_appends_survive_a_kill,
             a_retry_after_a_kill_stores_nothing_twice,
             a_log_goes_on_after_a_kill,
+        }
+        declarations {
+            a_store_has_every_capability_that_its_harness_does_not_lack,
+            capabilities_never_change,
+            nothing_that_is_shown_for_debugging_holds_payloads,
         }
         sharing requires Shared {
             what_another_process_appends_is_read,

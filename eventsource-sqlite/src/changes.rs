@@ -1,3 +1,4 @@
+use std::mem;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -6,14 +7,17 @@ use rusqlite::Connection;
 /// (<https://sqlite.org/pragma.html#pragma_data_version>), which this connection's own commits leave alone.
 #[derive(Debug)]
 pub(crate) struct OthersChanges {
-    data_version: Option<i64>,
+    data_version: i64,
     interval: Duration,
     next_look: Instant,
 }
 
 impl OthersChanges {
-    pub(crate) fn new(interval: Duration) -> Self {
-        Self { data_version: None, interval, next_look: Instant::now() }
+    /// From now on.
+    pub(crate) fn new(connection: &Connection, interval: Duration) -> rusqlite::Result<Self> {
+        let mut changes = Self { data_version: 0, interval, next_look: Instant::now() };
+        changes.look(connection)?;
+        Ok(changes)
     }
 
     /// How long until it is time to look again.
@@ -24,7 +28,7 @@ impl OthersChanges {
     /// Looks, and says whether others have committed since the last look.
     pub(crate) fn look(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
         self.next_look = Instant::now() + self.interval;
-        let current = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
-        Ok(self.data_version.replace(current).is_none_or(|last| last != current))
+        let now = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        Ok(mem::replace(&mut self.data_version, now) != now)
     }
 }

@@ -60,9 +60,9 @@ impl Committer {
 
     /// Works until everybody who could send a job is gone, and everything that was sent is done.
     pub(crate) fn run(self, connection: &Connection) -> Result<()> {
-        let mut appender =
-            Appender::new(connection).map_err(|error| failed("preparing statements", error))?;
-        let mut others = OthersChanges::new(self.config.poll_interval);
+        let broken = |error| failed("preparing to write", error);
+        let mut appender = Appender::new(connection).map_err(broken)?;
+        let mut others = OthersChanges::new(connection, self.config.poll_interval).map_err(broken)?;
         let mut jobs = Vec::with_capacity(self.config.batch_limit.min(1_024));
         while self.receive(connection, &mut others, &mut jobs) {
             self.work(connection, &mut appender, &mut jobs);
@@ -144,7 +144,7 @@ impl Committer {
             }
         }
         for read in reads {
-            read(Ok(connection));
+            read(Ok(connection))();
         }
     }
 }

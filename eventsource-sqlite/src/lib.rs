@@ -9,7 +9,8 @@
 //! use eventsource_sqlite::{SqliteConfig, SqliteStore};
 //! # use uuid::Uuid;
 //!
-//! # async fn example() -> eventsource_core::Result<()> {
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> eventsource_core::Result<()> {
 //! let store = SqliteStore::open(SqliteConfig::in_memory()).await?;
 //! let order = StreamId::new("Order", Uuid::now_v7())?;
 //! let placed = NewEvent::new("OrderPlaced", "cust-123")?;
@@ -17,7 +18,6 @@
 //! assert_eq!(store.head().await?, appended.last);
 //! store.close().await
 //! # }
-//! # futures_util::FutureExt::now_or_never(async { /* compiled, and run by the tests */ });
 //! ```
 //!
 //! # What an acknowledgement promises

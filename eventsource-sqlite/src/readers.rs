@@ -11,8 +11,11 @@ use crate::config::SqliteConfig;
 use crate::connection;
 use crate::queue::{Places, Queue};
 
-/// A read on whatever connection is free, or the reason why there is none.
-pub(crate) type ReadJob = Box<dyn FnOnce(Result<&Connection>) + Send>;
+/// A read on whatever connection is free, or the reason why there is none. It leaves an answer to give.
+pub(crate) type ReadJob = Box<dyn FnOnce(Result<&Connection>) -> GiveAnswer + Send>;
+
+/// Gives the answer to whoever asked, who may look at the statistics then.
+pub(crate) type GiveAnswer = Box<dyn FnOnce()>;
 
 /// How many connections a store reads with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,8 +112,9 @@ impl Reader {
         while let Some(job) = self.next() {
             self.places.free(1);
             self.counts.in_use.fetch_add(1, Ordering::Relaxed);
-            job(self.connection());
+            let give_answer = job(self.connection());
             self.counts.in_use.fetch_sub(1, Ordering::Relaxed);
+            give_answer();
         }
         if self.connection.is_some() {
             self.counts.open.fetch_sub(1, Ordering::Relaxed);

@@ -22,7 +22,12 @@ const MIGRATIONS: &[&str] = &[include_str!("../sql/migration_1.sql")];
 /// nothing is changed.
 pub(crate) fn migrate(connection: &Connection, config: &SqliteConfig) -> Result<Uuid> {
     let timeout = config.busy_timeout;
-    let found = patiently(timeout, || Found::inspect(connection)).map_err(unreadable)?;
+    let found = patiently(timeout, || {
+        // Somebody else may be creating it: this sees all of that, or nothing.
+        let snapshot = connection.unchecked_transaction()?;
+        Found::inspect(&snapshot)
+    })
+    .map_err(unreadable)?;
     found.version(&config.location)?;
     if config.location != Location::Memory {
         enter_wal(connection, timeout)?;
@@ -41,17 +46,17 @@ pub(crate) fn migrate(connection: &Connection, config: &SqliteConfig) -> Result<
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(broken)?;
         transaction.pragma_update(None, "user_version", newest()).map_err(broken)?;
     }
-    let log_id = log_id(&transaction)?;
+    let log_id = log_id(&transaction).map_err(broken)?;
     transaction.commit().map_err(broken)?;
     Ok(log_id)
 }
 
 /// The identity of the log that the database holds.
-pub(crate) fn log_id(connection: &Connection) -> Result<Uuid> {
-    let id = connection
-        .query_row("SELECT log_id FROM log WHERE id = 1", [], |row| row.get::<_, [u8; 16]>(0))
-        .map_err(|error| failed("reading the log's identity", error))?;
-    Ok(Uuid::from_bytes(id))
+pub(crate) fn log_id(connection: &Connection) -> rusqlite::Result<Uuid> {
+    connection
+        .prepare_cached("SELECT log_id FROM log WHERE id = 1")?
+        .query_row([], |row| row.get(0))
+        .map(Uuid::from_bytes)
 }
 
 /// The migrations, each with the version that it leads to.

@@ -15,7 +15,7 @@ use crate::committer::{self, Committer, Job, Request, Watching};
 use crate::config::{Location, SqliteConfig};
 use crate::error::failed;
 use crate::queue::Queue;
-use crate::readers::{PoolStatistics, Readers};
+use crate::readers::{PoolStatistics, ReadJob, Readers};
 use crate::{connection, read, schema, stream};
 
 /// An event store in a SQLite file.
@@ -97,11 +97,10 @@ impl SqliteStore {
         job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(move |connection: Result<&Connection>| {
-            // Nobody asks any more if the future was dropped.
-            if !answer.is_closed() {
-                let _ = answer.send(connection.and_then(job));
-            }
+        let job: ReadJob = Box::new(move |connection| {
+            // If the future was dropped, nobody asks any more.
+            let result = (!answer.is_closed()).then(|| connection.and_then(job));
+            Box::new(move || drop(result.map(|result| answer.send(result))))
         });
         match &self.readers {
             Some(readers) => readers.send(job).await?,

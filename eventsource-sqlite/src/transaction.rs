@@ -27,15 +27,22 @@ impl SqliteStore {
     /// use eventsource_sqlite::{SqliteConfig, SqliteStore};
     /// use rusqlite::{Connection, TransactionBehavior};
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let directory = std::env::temp_dir().join(uuid::Uuid::now_v7().to_string());
-    /// # std::fs::create_dir(&directory)?;
-    /// # let path = directory.join("shop.db");
-    /// # futures_util::FutureExt::now_or_never(async {}).unwrap();
-    /// # let block_on = futures_executor;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("shop.db");
+    /// let store = SqliteStore::open(SqliteConfig::file(&path)).await?;
+    /// let mut own = Connection::open(&path)?;
+    /// own.execute_batch("CREATE TABLE stock (item TEXT PRIMARY KEY, left INTEGER NOT NULL)")?;
+    ///
+    /// let transaction = own.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    /// transaction.execute("INSERT INTO stock VALUES ('chair', 3)", [])?;
+    /// let counted = NewEvent::new("StockCounted", &("chair", 3))?;
+    /// let appended = store.append_in(&transaction, Append::events([counted]))?;
+    /// transaction.commit()?;
+    /// assert_eq!(store.head().await?, appended.last);
     /// # Ok(())
     /// # }
-    /// # fn futures_executor() {}
     /// ```
     ///
     /// # Errors
@@ -46,8 +53,8 @@ impl SqliteStore {
             return Err(Error::unsupported(Capability::Transactional));
         }
         append.validate()?;
-        lock(transaction)?;
-        if schema::log_id(transaction)? != self.log_id {
+        lock(transaction).map_err(not_ours)?;
+        if schema::log_id(transaction).map_err(not_ours)? != self.log_id {
             return Err(Error::invalid_input("the transaction is on another log's database"));
         }
         let broken = |error| failed("appending in a transaction", error);
@@ -69,16 +76,19 @@ impl SqliteStore {
 
 /// Takes the write lock, if the transaction does not hold it. What is checked afterwards holds until it ends: SQLite
 /// gives the lock only to a transaction that sees the newest commit.
-fn lock(connection: &Connection) -> Result<()> {
-    let no_store = |error: rusqlite::Error| match error.sqlite_error_code() {
+fn lock(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.transaction_state(Some("main"))? != TransactionState::Write {
+        connection.execute("UPDATE log SET head = head WHERE id = 1", [])?;
+    }
+    Ok(())
+}
+
+fn not_ours(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        // No such table, no such column.
         Some(rusqlite::ErrorCode::Unknown) => {
             Error::invalid_input("the transaction is on a database that holds no log").with_source(error)
         }
-        _ => failed("taking the write lock", error),
-    };
-    let state = connection.transaction_state(Some("main")).map_err(no_store)?;
-    if state == TransactionState::Write {
-        return Ok(());
+        _ => failed("looking at the transaction's log", error),
     }
-    connection.execute("UPDATE log SET head = head WHERE id = 1", []).map(drop).map_err(no_store)
 }

@@ -20,7 +20,7 @@
 //! | `EVENTSOURCE_TEST_SERVERS_DIR` | where servers keep their directories; empty once every server is gone |
 //!
 //! A server must not outlive its tests, not even when they are killed. Statics are never dropped and a killed process
-//! drops nothing, so each server has a [guard](crate::guard): a process that does nothing but wait for its owner's end.
+//! drops nothing, so each server has a guard: a process that does nothing but wait for its owner's end (`guard.sh`).
 
 mod account;
 mod binaries;

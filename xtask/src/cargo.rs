@@ -19,6 +19,12 @@ pub(crate) fn command() -> Command {
     command
 }
 
+/// Runs tests for everybody to see.
+pub(crate) fn status(tests: &mut Command) -> Result<(), Failure> {
+    let status = tests.status().map_err(Failure::during("cannot run cargo"))?;
+    if status.success() { Ok(()) } else { Err(Failure::new("the tests failed")) }
+}
+
 /// Runs it and returns what it printed; errors and progress are shown as they come.
 pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
     let output =
@@ -36,4 +42,18 @@ const PLATFORM: &str = "--filter-platform=x86_64-unknown-linux-gnu";
 pub(crate) fn metadata() -> Result<Value, Failure> {
     let metadata = output(command().args(["metadata", "--format-version=1", "--locked", PLATFORM]))?;
     serde_json::from_str(&metadata).map_err(Failure::during("cargo metadata"))
+}
+
+/// The packages of the workspace itself.
+pub(crate) fn members(metadata: &Value) -> Vec<&Value> {
+    let members = array(&metadata["workspace_members"]);
+    array(&metadata["packages"]).iter().filter(|package| members.contains(&package["id"])).collect()
+}
+
+pub(crate) fn array(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+pub(crate) fn name(value: &Value) -> &str {
+    value["name"].as_str().unwrap_or_default()
 }

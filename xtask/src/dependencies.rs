@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::cargo::{array, members, name};
+
 const BACKENDS: [&str; 3] = ["eventsource-memory", "eventsource-sqlite", "eventsource-postgres"];
 
 /// What a crate of ours may know of our others: in its library and programs, and beyond that in its tests.
@@ -32,13 +34,7 @@ fn rule(package: &str) -> Option<Rule> {
 
 /// Dependencies that go the wrong way, by cargo's own account of them.
 pub(crate) fn complaints(metadata: &Value) -> Vec<String> {
-    let packages = array(&metadata["packages"]);
-    let members: BTreeSet<&str> =
-        array(&metadata["workspace_members"]).iter().filter_map(Value::as_str).collect();
-    let ours: Vec<&Value> = packages
-        .iter()
-        .filter(|package| package["id"].as_str().is_some_and(|id| members.contains(id)))
-        .collect();
+    let ours = members(metadata);
     let names: BTreeSet<&str> = ours.iter().map(|package| name(package)).collect();
     let mut complaints: Vec<String> = ours.iter().flat_map(|package| of_package(package, &names)).collect();
     complaints.extend(databases_in_core(metadata));
@@ -92,14 +88,6 @@ fn databases_in_core(metadata: &Value) -> Vec<String> {
         .filter(|package| reached.contains(&&package["id"]) && database(name(package)))
         .map(|package| format!("eventsource-core brings {} with it", name(package)))
         .collect()
-}
-
-fn array(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
-fn name(value: &Value) -> &str {
-    value["name"].as_str().unwrap_or_default()
 }
 
 #[cfg(test)]

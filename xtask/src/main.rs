@@ -6,6 +6,7 @@ mod contract;
 mod dependencies;
 mod failure;
 mod file_size;
+mod further;
 mod installation;
 mod server_directory;
 mod test;
@@ -18,6 +19,7 @@ use failure::Failure;
 
 const USAGE: &str = "\
 cargo xtask test [ARGUMENTS OF cargo test]   every test that needs no server but a Postgres, which it sees to
+cargo xtask further [THE SAME]               every test that needs further servers (see CONTRIBUTING.md)
 cargo xtask contract                         all stores run one and the same list of contract tests
 cargo xtask tidy                             the workspace's own rules: dependencies, sizes of files, numbers of ADRs";
 
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
 fn run(words: &[&str]) -> Result<(), Failure> {
     match words {
         ["test", arguments @ ..] => test::run(arguments),
+        ["further", arguments @ ..] => further::run(arguments),
         ["contract"] => contract::run(),
         ["tidy"] => tidy::run(),
         _ => Err(Failure::new(USAGE)),

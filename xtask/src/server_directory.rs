@@ -23,6 +23,8 @@ pub(crate) struct ServerDirectory {
 impl ServerDirectory {
     pub(crate) fn create() -> Result<Self, Failure> {
         let path = env::temp_dir().join(format!("eventsource-servers-{}", std::process::id()));
+        // An interrupted run leaves an empty one, and the system may give its process id to another.
+        let _ = fs::remove_dir(&path);
         fs::create_dir(&path).map_err(Failure::during(path.display()))?;
         Ok(Self { path })
     }

@@ -38,8 +38,7 @@ fn run_tests(arguments: &[&str], throwaway: &PathBuf, servers: &ServerDirectory)
     let mut tests = cargo::command();
     tests.args(["test", "--workspace"]).args(arguments).env(SERVER, &kind);
     servers.apply(&mut tests);
-    let status = tests.status().map_err(Failure::during("cannot run cargo"))?;
-    if status.success() { Ok(()) } else { Err(Failure::new("the tests failed")) }
+    cargo::status(&mut tests)
 }
 
 /// Builds all tests and returns the program that starts a server to see whether that can be done at all.
