@@ -266,6 +266,50 @@ macro_rules! __contract {
             an_unconditional_append_does_not_slip_into_a_window,
             positions_of_a_rolled_back_append_are_no_hole_to_wait_for,
         }
+        course_subscriptions {
+            a_course_is_defined_once,
+            only_a_course_that_exists_changes_its_capacity,
+            nobody_subscribes_to_a_course_that_does_not_exist,
+            a_full_course_takes_nobody,
+            nobody_subscribes_twice,
+            nobody_subscribes_to_more_than_five_courses,
+            the_last_seat_goes_to_one,
+            a_student_who_takes_two_courses_at_once_does_not_pass_the_limit,
+        }
+        unique_username {
+            a_name_is_claimed_once,
+            closing_an_account_releases_its_name,
+            a_released_name_stays_reserved_for_three_days,
+            a_new_name_is_claimed_by_whoever_changed_to_it,
+            of_two_who_want_a_released_name_one_gets_it,
+        }
+        invoice_number {
+            numbers_begin_at_one_and_have_no_gaps,
+            a_number_that_is_taken_meanwhile_is_refused,
+            clerks_who_work_at_once_leave_no_gap,
+        }
+        opt_in_token {
+            a_token_that_was_never_given_confirms_nothing,
+            a_token_is_good_for_its_own_address_only,
+            a_token_is_good_once,
+            a_token_is_good_for_an_hour,
+            of_two_who_use_a_token_at_once_one_succeeds,
+        }
+        record_duplication {
+            a_form_that_is_sent_again_is_refused,
+            a_form_that_is_sent_many_times_at_once_is_one_order,
+        }
+        product_price {
+            the_displayed_price_is_the_one_that_holds,
+            a_changed_price_holds_at_once,
+            an_old_price_holds_for_ten_minutes,
+            every_item_of_a_cart_has_its_own_price,
+            a_price_that_changes_meanwhile_refuses_the_order,
+        }
+        event_sourced_aggregate {
+            an_aggregate_keeps_its_rules_by_version,
+            the_same_aggregate_keeps_its_rules_by_tag,
+        }
     } };
 }
 
