@@ -15,6 +15,8 @@ pub type Program = fn(Cx) -> BoxFuture<'static, CaseResult>;
 const PROGRAMS: &[(&str, Program)] = &[
     ("append", |cx| Box::pin(cases::sharing::append_in_child(cx))),
     ("workload", |cx| Box::pin(crash::run_workload(cx))),
+    ("claim", |cx| Box::pin(cases::sharing::claim_in_child(cx))),
+    ("count", |cx| Box::pin(cases::sharing::count_in_child(cx))),
 ];
 
 const PROGRAM: &str = "CONTRACT_CHILD";

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use eventsource_core::{Append, Conflict, EventStore, Filter};
+use eventsource_core::{Append, EventStore, Filter};
 use proptest::prelude::RngExt;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use crate::given::{conflict, event, events, log_of, names, types};
+use crate::given::{events, log_of};
 use crate::witness::{Outcome, Recorder, Witness};
 use crate::workload::{Workload, Writer, settle};
 use crate::{CaseResult, Cx, Failure, random};
@@ -65,45 +65,6 @@ pub async fn a_resuming_reader_misses_nothing_while_a_transaction_is_held_open_f
         assert!(summary.looks > 100, "the reader was held up: {summary:?}");
         assert_eq!(summary.acknowledged, if commits { 8 } else { 7 });
     }
-    Ok(())
-}
-
-pub async fn readers_do_not_wait_for_a_transaction_that_is_held_open(cx: Cx) -> CaseResult {
-    cx.store().append(Append::events([event("Before")])).await?;
-    let head = cx.store().head().await?;
-    let held = cx.log().hold(Append::events([event("Held")])).await?;
-    let began = Instant::now();
-    assert_eq!(names(&log_of(cx.store()).await?), ["Before"]);
-    assert_eq!(cx.store().head().await?, head);
-    assert!(began.elapsed() < Duration::from_secs(1), "reading took {:?}", began.elapsed());
-    held.commit().await?;
-    assert_eq!(names(&log_of(cx.store()).await?), ["Before", "Held"]);
-    Ok(())
-}
-
-pub async fn what_was_rolled_back_leaves_no_trace(cx: Cx) -> CaseResult {
-    cx.store().append(Append::events([event("Before")])).await?;
-    let head = cx.store().head().await?;
-    let append = Append::events([event("RolledBack"), event("RolledBack")]);
-    cx.log().hold(append.clone()).await?.roll_back().await?;
-    assert_eq!(cx.store().head().await?, head);
-    assert_eq!(names(&log_of(cx.store()).await?), ["Before"]);
-    // Its ids are free again.
-    assert!(!cx.store().append(append).await?.replayed);
-    Ok(())
-}
-
-pub async fn a_condition_sees_what_a_transaction_committed_meanwhile(cx: Cx) -> CaseResult {
-    let held = cx.log().hold(Append::events([event("Claimed")])).await?;
-    let claimed = types(["Claimed"]);
-    let store = cx.store().clone();
-    let other =
-        tokio::spawn(async move { store.append(Append::events([event("Claimed")]).fail_if(claimed)).await });
-    sleep(Duration::from_millis(200)).await;
-    let first = held.appended().first;
-    held.commit().await?;
-    let conflict = conflict(other.await?)?;
-    assert!(matches!(conflict, Conflict::Condition { position, .. } if position == first), "{conflict:?}");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 /// What is broken in a mutant. Each is a mistake that some store has made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Defect {
+pub(crate) enum Defect {
     /// Nothing: the same store, whole.
     None,
     /// Takes every append, whatever its conditions.

@@ -97,7 +97,7 @@ mutants! {
         concurrency::a_multi_stream_append_is_never_seen_in_part,
         concurrency::concurrent_appends_keep_all_promises says "HeadIsAnEvent";
     DropsUndecodableEvents:
-        durability::a_damaged_event_is_an_error_and_is_never_left_out;
+        damage::a_damaged_event_is_an_error_never_left_out;
     TakesNothingForAll:
         model::random_filters_agree_with_matches,
         concurrency::readers_with_filters_miss_nothing_while_writers_run says "ReadersMissNothing";

@@ -7,7 +7,7 @@ use eventsource_core::{
 use serde_json::{Number, Value};
 
 /// The same append with other expectations, events and conditions.
-pub fn append(
+pub(crate) fn append(
     append: &Append,
     expected: impl Fn(&StreamId, ExpectedVersion) -> ExpectedVersion,
     events: impl Fn(&[NewEvent]) -> Vec<NewEvent>,
@@ -36,12 +36,12 @@ pub fn append(
 }
 
 /// The same append with other events.
-pub fn events(given: &Append, events: impl Fn(&[NewEvent]) -> Vec<NewEvent>) -> Append {
+pub(crate) fn events(given: &Append, events: impl Fn(&[NewEvent]) -> Vec<NewEvent>) -> Append {
     append(given, |_, expected| expected, events, given.conditions())
 }
 
 /// Each of an append's parts as an append of its own; the conditions stay with the first.
-pub fn parts(given: &Append) -> Vec<Append> {
+pub(crate) fn parts(given: &Append) -> Vec<Append> {
     given
         .parts()
         .iter()
@@ -58,7 +58,7 @@ pub fn parts(given: &Append) -> Vec<Append> {
 }
 
 /// An event without all tags but the first.
-pub fn with_one_tag(event: &NewEvent) -> NewEvent {
+pub(crate) fn with_one_tag(event: &NewEvent) -> NewEvent {
     let bare = NewEvent::from_payload(event.event_type().clone(), event.payload().clone())
         .id(event.event_id())
         .schema_version(event.payload_schema_version())
@@ -71,7 +71,7 @@ pub fn with_one_tag(event: &NewEvent) -> NewEvent {
 }
 
 /// An event whose numbers have gone through `f64`.
-pub fn with_rounded_numbers(event: &NewEvent) -> NewEvent {
+pub(crate) fn with_rounded_numbers(event: &NewEvent) -> NewEvent {
     let value: Value = event.payload().deserialize().expect("a payload is JSON");
     let rounded = Payload::from_json(rounded(value).to_string()).expect("it is JSON still");
     let other = NewEvent::from_payload(event.event_type().clone(), rounded)
@@ -98,7 +98,7 @@ fn rounded(value: Value) -> Value {
 }
 
 /// An event at another position, with another version.
-pub fn recorded(event: &RecordedEvent, position: Position, version: Option<Version>) -> RecordedEvent {
+pub(crate) fn recorded(event: &RecordedEvent, position: Position, version: Option<Version>) -> RecordedEvent {
     let content = NewEvent::from_payload(event.event_type().clone(), event.payload().clone())
         .id(event.id())
         .schema_version(event.schema_version())
@@ -111,7 +111,7 @@ pub fn recorded(event: &RecordedEvent, position: Position, version: Option<Versi
 }
 
 /// A filter that says nothing of tenants.
-pub fn without_tenant(filter: &Filter) -> Filter {
+pub(crate) fn without_tenant(filter: &Filter) -> Filter {
     let scope = filter.scope();
     let mut wider = match filter.items() {
         None => Filter::all(),

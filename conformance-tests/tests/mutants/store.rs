@@ -22,7 +22,7 @@ const A_MOMENT: Duration = Duration::from_millis(2);
 
 /// A handle on a log that outlives it. Without a defect, it keeps the whole contract.
 #[derive(Debug)]
-pub struct Mutant {
+pub(crate) struct Mutant {
     ground: Arc<Ground>,
     /// None once it is closed.
     signal: Mutex<Option<ChangeSignal>>,
@@ -32,7 +32,7 @@ pub struct Mutant {
 
 /// What all handles on one log share.
 #[derive(Debug)]
-pub struct Ground {
+pub(crate) struct Ground {
     defect: Defect,
     model: ModelStore,
     damaged: Mutex<HashSet<Position>>,
@@ -42,7 +42,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    pub fn new(defect: Defect, model: ModelStore) -> Arc<Self> {
+    pub(crate) fn new(defect: Defect, model: ModelStore) -> Arc<Self> {
         Arc::new(Self {
             defect,
             model,
@@ -52,12 +52,12 @@ impl Ground {
         })
     }
 
-    pub fn damage(&self, position: Position) {
+    pub(crate) fn damage(&self, position: Position) {
         self.damaged.lock().unwrap().insert(position);
     }
 
     /// The log as it is after all handles were closed.
-    pub async fn reopened(self: &Arc<Self>) -> Result<Mutant> {
+    pub(crate) async fn reopened(self: &Arc<Self>) -> Result<Mutant> {
         if self.defect == Defect::ForgetsTheLastOnReopening {
             self.hide(self.model.head().await?, Duration::from_secs(3_600));
         }
@@ -74,7 +74,7 @@ impl Ground {
 }
 
 impl Mutant {
-    pub fn on(ground: &Arc<Ground>) -> Self {
+    pub(crate) fn on(ground: &Arc<Ground>) -> Self {
         let signal = Mutex::new(Some(ChangeSignal::new()));
         Self { ground: ground.clone(), signal, silence: ChangeSignal::new() }
     }
