@@ -44,7 +44,7 @@ mod faulty;
 mod given;
 mod harness;
 pub mod model;
-pub mod operations;
+mod operations;
 mod race;
 mod random;
 mod run;
