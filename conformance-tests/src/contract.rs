@@ -462,3 +462,32 @@ impl Case {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_case_is_in_the_list() {
+        let listed: BTreeSet<String> = Case::all().map(|case| case.name()).collect();
+        assert_eq!(listed.len(), Case::all().count(), "a case stands in the list twice");
+        let mut written = BTreeSet::new();
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cases");
+        for file in fs::read_dir(directory).expect("the cases") {
+            let path = file.expect("a file").path();
+            let group = path.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();
+            let source = fs::read_to_string(&path).expect("Rust");
+            for line in source.lines() {
+                let signature = line.strip_prefix("pub async fn ");
+                if let Some((name, _)) = signature.and_then(|rest| rest.split_once('(')) {
+                    written.insert(format!("{group}::{name}"));
+                }
+            }
+        }
+        assert_eq!(written, listed, "src/cases and the list in src/contract.rs differ");
+    }
+}
