@@ -23,6 +23,9 @@ struct State {
 }
 
 impl ModelStore {
+    /// The longest page, in events.
+    const PAGE: u64 = 1_000;
+
     /// An empty log, by the machine's clock.
     #[must_use]
     pub fn new() -> Self {
@@ -71,7 +74,8 @@ impl EventStore for ModelStore {
 
     async fn read_page(&self, filter: &Filter, options: &ReadOptions) -> Result<Page> {
         options.validate(filter)?;
-        self.open_state()?.model.read(filter, options)
+        let limit = options.max_events().map_or(Self::PAGE, |limit| limit.min(Self::PAGE));
+        self.open_state()?.model.read(filter, &options.clone().limit(limit))
     }
 
     async fn head(&self) -> Result<Position> {

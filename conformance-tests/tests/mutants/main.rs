@@ -1,6 +1,8 @@
 //! Who tests the tests? Stores that are broken on purpose, each with the case that must catch it.
 
+mod append;
 mod defect;
+mod read;
 mod rewrite;
 mod store;
 
