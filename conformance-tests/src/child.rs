@@ -12,7 +12,11 @@ use crate::{CaseResult, Cx, Failure, Harness, cases};
 pub type Program = fn(Cx) -> BoxFuture<'static, CaseResult>;
 
 /// What child processes can be told to do.
-const PROGRAMS: &[(&str, Program)] = &[("append", |cx| Box::pin(cases::sharing::append_in_child(cx)))];
+const PROGRAMS: &[(&str, Program)] = &[
+    ("append", |cx| Box::pin(cases::sharing::append_in_child(cx))),
+    ("claim", |cx| Box::pin(cases::sharing::claim_in_child(cx))),
+    ("count", |cx| Box::pin(cases::sharing::count_in_child(cx))),
+];
 
 const PROGRAM: &str = "CONTRACT_CHILD";
 const ADDRESS: &str = "CONTRACT_CHILD_ADDRESS";

@@ -219,8 +219,96 @@ macro_rules! __contract {
             capabilities_never_change,
             nothing_that_is_shown_for_debugging_holds_payloads,
         }
+        reopening requires Durable {
+            a_reopened_log_is_the_same,
+            an_empty_log_opens_again_empty,
+            positions_and_versions_go_on_after_reopening,
+            conditions_and_versions_hold_over_reopening,
+            a_repeat_is_known_after_reopening,
+            what_was_accepted_before_closing_is_there_afterwards,
+            several_stores_open_one_log_at_once,
+            what_one_store_acknowledged_the_other_reads_at_once,
+            of_racers_through_two_stores_one_wins,
+            an_append_through_another_store_wakes_in_the_end,
+            closing_one_store_leaves_the_others_open,
+        }
+        damage requires Durable {
+            a_damaged_event_is_an_error_never_left_out,
+            a_reader_comes_as_far_as_the_damage,
+            damage_keeps_nobody_from_writing,
+        }
         sharing requires Shared {
             what_another_process_appends_is_read,
+            of_two_processes_on_one_boundary_one_wins,
+            no_decision_is_lost_between_processes,
+        }
+        transaction requires Transactional {
+            events_and_own_rows_commit_together,
+            a_rolled_back_transaction_leaves_nothing,
+            a_dropped_transaction_leaves_nothing,
+            a_refused_append_takes_the_callers_row_along,
+            a_repeat_within_a_transaction_is_known,
+            what_a_transaction_appended_is_known_as_a_repeat,
+            readers_do_not_wait_for_an_open_transaction,
+            appends_wait_for_an_open_transaction_and_lie_behind_it,
+            an_append_that_waits_too_long_is_unavailable_and_unwritten,
+            a_commit_elsewhere_wakes_in_the_end,
+        }
+        late_commit requires Transactional {
+            a_late_commit_never_lands_below_the_head,
+            a_resuming_reader_misses_nothing_while_one_is_held_open,
+            a_long_append_and_a_short_one_keep_commit_order,
+            of_two_deciders_at_once_one_is_refused,
+            a_decision_waits_for_the_verdict_and_wins_if_the_other_is_undone,
+            of_two_writers_of_one_version_one_is_refused,
+            writers_of_any_version_both_succeed,
+            the_newest_position_is_a_sound_token,
+            an_unconditional_append_does_not_slip_into_a_window,
+            positions_of_a_rolled_back_append_are_no_hole_to_wait_for,
+        }
+        course_subscriptions {
+            a_course_is_defined_once,
+            only_a_course_that_exists_changes_its_capacity,
+            nobody_subscribes_to_a_course_that_does_not_exist,
+            a_full_course_takes_nobody,
+            nobody_subscribes_twice,
+            nobody_subscribes_to_more_than_five_courses,
+            the_last_seat_goes_to_one,
+            a_student_who_takes_two_courses_at_once_does_not_pass_the_limit,
+        }
+        unique_username {
+            a_name_is_claimed_once,
+            closing_an_account_releases_its_name,
+            a_released_name_stays_reserved_for_three_days,
+            a_new_name_is_claimed_by_whoever_changed_to_it,
+            of_two_who_want_a_released_name_one_gets_it,
+        }
+        invoice_number {
+            numbers_begin_at_one_and_have_no_gaps,
+            a_number_that_is_taken_meanwhile_is_refused,
+            clerks_who_work_at_once_leave_no_gap,
+        }
+        opt_in_token {
+            a_token_that_was_never_given_confirms_nothing,
+            a_token_is_good_for_its_own_address_only,
+            a_token_is_good_once,
+            a_token_is_good_for_an_hour,
+            of_two_who_use_a_token_at_once_one_succeeds,
+        }
+        record_duplication {
+            a_form_that_is_sent_again_is_refused,
+            a_form_that_is_sent_many_times_at_once_is_one_order,
+        }
+        product_price {
+            the_displayed_price_is_the_one_that_holds,
+            a_changed_price_holds_at_once,
+            an_old_price_holds_for_ten_minutes,
+            every_item_of_a_cart_has_its_own_price,
+            a_price_that_changes_meanwhile_refuses_the_order,
+        }
+        event_sourced_aggregate {
+            an_aggregate_keeps_its_rules_by_version,
+            the_same_aggregate_keeps_its_rules_by_tag,
         }
     } };
 }

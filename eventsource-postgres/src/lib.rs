@@ -1,1 +1,28 @@
 //! An event store in PostgreSQL, with group commit through one function call.
+//!
+//! [`PostgresStore`] keeps a log in a schema. Every append, alone or in a batch, goes through one function in the
+//! database: it takes the log's lock, looks, and inserts, so that commit order is position order for all processes.
+//! Its tables have the names that the tutorial's SQL for monitoring and maintenance uses.
+
+mod append;
+mod array;
+mod blockers;
+mod changes;
+mod committer;
+mod config;
+mod connection;
+mod error;
+mod filter;
+mod log;
+mod pool_statistics;
+mod read;
+mod replay;
+mod row;
+mod schema;
+mod schema_name;
+mod store;
+mod transaction;
+
+pub use config::{ConnectionTest, PayloadIndex, PostgresConfig, Workload};
+pub use pool_statistics::PoolStatistics;
+pub use store::PostgresStore;

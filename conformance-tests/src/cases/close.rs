@@ -17,7 +17,8 @@ pub async fn a_closed_store_is_unavailable(cx: Cx) -> CaseResult {
     refused(ErrorKind::Unavailable, store.read_page(&Filter::all(), &ReadOptions::new()).await)?;
     refused(ErrorKind::Unavailable, store.head().await)?;
     refused(ErrorKind::Unavailable, store.stream_version(&known).await)?;
-    refused(ErrorKind::Unavailable, store.changes().changed().await)?;
+    let mut changes = store.changes();
+    refused(ErrorKind::Unavailable, timeout(Duration::from_secs(10), changes.changed()).await?)?;
     Ok(())
 }
 

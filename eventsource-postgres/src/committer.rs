@@ -1,0 +1,223 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use eventsource_core::{Append, Appended, ChangeSignal, Error, EventId, Result};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Executor as _};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::append::{Asking, Batch, Verdict};
+use crate::config::Statements;
+use crate::connection::ReadConnection;
+use crate::error::{Asked, Failure, reading};
+use crate::log::Log;
+
+/// An append that waits for its verdict.
+pub(crate) struct Request {
+    pub(crate) append: Append,
+    pub(crate) verdict: oneshot::Sender<Result<Appended>>,
+}
+
+/// Commits what is waiting, a batch at a time, until nobody can ask any more and the queue is empty.
+///
+/// One batch is under way at a time: the log's lock serialises them anyway, and what waits meanwhile makes the next one
+/// larger.
+pub(crate) struct Committer {
+    log: Arc<Log>,
+    changes: ChangeSignal,
+    queue: mpsc::Receiver<Request>,
+    /// Taken from the queue, but it could not join the last batch.
+    held: Option<Request>,
+    batch_limit: usize,
+}
+
+impl Committer {
+    /// A batch's size beyond the number of its appends; a larger append goes alone.
+    const MOST_EVENTS: usize = 4_096;
+    const MOST_BYTES: usize = 8 << 20;
+
+    pub(crate) fn new(
+        log: Arc<Log>,
+        changes: ChangeSignal,
+        queue: mpsc::Receiver<Request>,
+        batch_limit: usize,
+    ) -> Self {
+        Self { log, changes, queue, held: None, batch_limit }
+    }
+
+    pub(crate) async fn run(mut self) {
+        while let Some(batch) = self.next_batch().await {
+            self.commit(batch).await;
+        }
+    }
+
+    async fn next_batch(&mut self) -> Option<Vec<Request>> {
+        let first = match self.held.take() {
+            Some(held) => held,
+            None => self.queue.recv().await?,
+        };
+        // Whoever was told the last verdicts may ask again at once: let them, before the batch is closed.
+        tokio::task::yield_now().await;
+        let mut size = Size::default();
+        size.add(&first.append);
+        let mut batch = vec![first];
+        while batch.len() < self.batch_limit {
+            let Ok(request) = self.queue.try_recv() else { break };
+            if size.can_take(&request.append) {
+                size.add(&request.append);
+                batch.push(request);
+            } else {
+                self.held = Some(request);
+                break;
+            }
+        }
+        Some(batch)
+    }
+
+    async fn commit(&self, requests: Vec<Request>) {
+        match self.call(&requests).await {
+            Ok(verdicts) => self.answer(requests, verdicts).await,
+            Err(failure) if requests.len() > 1 && failure.blames_a_request() => {
+                // Nothing was written. One of them is to blame; the others must not suffer.
+                for request in requests {
+                    let alone = [request];
+                    match self.call(&alone).await {
+                        Ok(verdicts) => self.answer(alone.into(), verdicts).await,
+                        Err(failure) => fail(alone, &failure),
+                    }
+                }
+            }
+            Err(failure) => fail(requests, &failure),
+        }
+    }
+
+    async fn call(&self, requests: &[Request]) -> Result<Vec<Verdict>, Failure> {
+        let encoded = Batch::new(requests.iter().map(|request| &request.append), &self.log)
+            .and_then(|batch| batch.into_arguments(&self.log));
+        let (arguments, asking) = encoded.map_err(Failure::encoding)?;
+        let row = self.log.call_and_commit(arguments).await?;
+        asking.verdicts(&row).map_err(Failure::decoding)
+    }
+
+    async fn answer(&self, requests: Vec<Request>, verdicts: Vec<Verdict>) {
+        if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Appended(_))) {
+            self.changes.notify();
+        }
+        for (request, verdict) in requests.into_iter().zip(verdicts) {
+            let result = match verdict {
+                Verdict::Appended(appended) => Ok(appended),
+                Verdict::Conflict(conflict) => Err(conflict.into()),
+                Verdict::IdTaken => self.judge(&request.append).await,
+            };
+            // Whoever no longer waits does not want to know.
+            let _ = request.verdict.send(result);
+        }
+    }
+
+    async fn judge(&self, append: &Append) -> Result<Appended> {
+        let mut connection = ReadConnection::acquire(&self.log.pool, self.log.statements).await?;
+        let result = self.log.judge_repeated(&mut connection, append).await;
+        connection.release().await?;
+        result
+    }
+}
+
+impl Log {
+    /// Calls the function in a transaction of its own and waits for the commit.
+    async fn call_and_commit(&self, arguments: sqlx::postgres::PgArguments) -> Result<PgRow, Failure> {
+        let nothing = |error| Failure::new(error, Asked::Nothing);
+        let lost = |error| Failure::new(error, Asked::Commit);
+        match self.statements {
+            Statements::Prepared => {
+                let mut connection = self.pool.acquire().await.map_err(nothing)?;
+                let call = self.call_function(&mut connection, arguments);
+                match timeout(self.answer_timeout, call).await {
+                    Ok(answer) => answer.map_err(lost),
+                    Err(_) => {
+                        // Nobody may be given this connection: its answer could still come.
+                        drop(connection.detach());
+                        Err(Failure::timed_out())
+                    }
+                }
+            }
+            Statements::Unnamed => {
+                let begin = self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED");
+                let mut transaction = begin.await.map_err(nothing)?;
+                // What is lost before COMMIT was sent is rolled back.
+                let row = match timeout(self.answer_timeout, self.call_function(&mut transaction, arguments)).await
+                {
+                    Ok(answer) => answer.map_err(nothing)?,
+                    Err(_) => return Err(Failure::timed_out()),
+                };
+                match timeout(self.answer_timeout, transaction.commit()).await {
+                    Ok(committed) => committed.map_err(lost)?,
+                    Err(_) => return Err(Failure::timed_out()),
+                }
+                Ok(row)
+            }
+        }
+    }
+
+    async fn call_function(
+        &self,
+        connection: &mut PgConnection,
+        arguments: sqlx::postgres::PgArguments,
+    ) -> sqlx::Result<PgRow> {
+        let query = sqlx::query_with(AssertSqlSafe(Arc::clone(&self.append_statement)), arguments)
+            .persistent(self.is_preparing());
+        // The driver returns the row only after the server said that it is ready again: committed.
+        connection.fetch_one(query).await
+    }
+
+    /// The same function in a transaction of the caller's.
+    pub(crate) async fn append_in(&self, connection: &mut PgConnection, append: &Append) -> Result<Appended> {
+        append.validate()?;
+        let (arguments, asking): (_, Asking<'_>) = Batch::new([append], self)?.into_arguments(self)?;
+        let row = self.call_function(connection, arguments).await.map_err(reading)?;
+        match asking.verdicts(&row)?.pop() {
+            Some(Verdict::Appended(appended)) => Ok(appended),
+            Some(Verdict::Conflict(conflict)) => Err(conflict.into()),
+            Some(Verdict::IdTaken) => self.judge_repeated(connection, append).await,
+            None => Err(Error::backend("the log's function gave no verdict")),
+        }
+    }
+}
+
+fn fail(requests: impl IntoIterator<Item = Request>, failure: &Failure) {
+    for request in requests {
+        let _ = request.verdict.send(Err(failure.to_error()));
+    }
+}
+
+/// What a batch holds so far, to tell which append it can still take.
+#[derive(Default)]
+struct Size {
+    events: usize,
+    bytes: usize,
+    ids: HashSet<EventId>,
+}
+
+impl Size {
+    fn add(&mut self, append: &Append) {
+        self.events += append.event_count();
+        self.bytes += bytes(append);
+        self.ids.extend(append.each_event().map(|(_, event)| event.event_id()));
+    }
+
+    fn can_take(&self, append: &Append) -> bool {
+        self.events + append.event_count() <= Committer::MOST_EVENTS
+            && self.bytes + bytes(append) <= Committer::MOST_BYTES
+            // The one that comes second must find the first one stored.
+            && append.each_event().all(|(_, event)| !self.ids.contains(&event.event_id()))
+            // Only the server knows when the others' events occur, if they don't say so.
+            && append.conditions().iter().all(|condition| {
+                let scope = condition.filter().scope();
+                scope.occurred_from().is_none() && scope.occurred_until().is_none()
+            })
+    }
+}
+
+fn bytes(append: &Append) -> usize {
+    append.each_event().map(|(_, event)| event.payload().as_json().len()).sum()
+}

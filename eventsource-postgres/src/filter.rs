@@ -1,0 +1,293 @@
+//! Filters as SQL text. It holds placeholders and never a value, so its text depends on a filter's shape alone and
+//! statements stay prepared. The reader and the conditions of an append share it.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use eventsource_core::{Error, EventType, Filter, FilterItem, PayloadPredicate, Result, Tag};
+use sqlx::Arguments as _;
+use sqlx::postgres::PgArguments;
+use uuid::Uuid;
+
+use crate::config::PayloadIndex;
+use crate::schema_name::SchemaName;
+
+/// Where the values of a statement go: each method takes one and says what stands for it in the text.
+pub(crate) trait Values {
+    fn text(&mut self, value: &str) -> Result<String>;
+    fn json(&mut self, value: String) -> Result<String>;
+    fn uuid(&mut self, value: Uuid) -> Result<String>;
+    fn time(&mut self, value: DateTime<Utc>) -> Result<String>;
+}
+
+/// Values bound to a statement of their own: `$1`, `$2`, …
+#[derive(Default)]
+pub(crate) struct Bound(pub(crate) PgArguments);
+
+impl Bound {
+    pub(crate) fn add<'v, T>(&mut self, value: T) -> Result<String>
+    where
+        T: sqlx::Encode<'v, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+    {
+        self.0
+            .add(value)
+            .map_err(|error| Error::invalid_input("a value can't be sent to the database").with_source(error))?;
+        Ok(format!("${}", self.0.len()))
+    }
+}
+
+impl Values for Bound {
+    fn text(&mut self, value: &str) -> Result<String> {
+        self.add(value)
+    }
+
+    fn json(&mut self, value: String) -> Result<String> {
+        Ok(self.add(value)? + "::jsonb")
+    }
+
+    fn uuid(&mut self, value: Uuid) -> Result<String> {
+        self.add(value)
+    }
+
+    fn time(&mut self, value: DateTime<Utc>) -> Result<String> {
+        self.add(value)
+    }
+}
+
+/// Values that are handed on as one list of texts: `($1)[1]`, `($1)[2]`, …
+#[derive(Default)]
+pub(crate) struct Listed(pub(crate) Vec<String>);
+
+impl Listed {
+    fn add(&mut self, value: String, cast: &str) -> Result<String> {
+        self.0.push(value);
+        Ok(format!("($1)[{}]{cast}", self.0.len()))
+    }
+}
+
+impl Values for Listed {
+    fn text(&mut self, value: &str) -> Result<String> {
+        self.add(value.to_owned(), "")
+    }
+
+    fn json(&mut self, value: String) -> Result<String> {
+        self.add(value, "::jsonb")
+    }
+
+    fn uuid(&mut self, value: Uuid) -> Result<String> {
+        self.add(value.to_string(), "::uuid")
+    }
+
+    fn time(&mut self, value: DateTime<Utc>) -> Result<String> {
+        self.add(value.to_rfc3339_opts(SecondsFormat::Micros, true), "::timestamptz")
+    }
+}
+
+/// A part of a filter that one index can lead to: a source of rows and what must hold for them. The events that match
+/// the filter are those of all its branches; an event may be in several.
+pub(crate) struct Branch {
+    /// Tables; the events are `e`.
+    pub(crate) from: String,
+    /// Beginning with an expression, to which ` AND …` can be added.
+    pub(crate) condition: String,
+    /// The column that holds the position.
+    pub(crate) position: &'static str,
+    /// The column whose order is log order within the branch, and which its index is sorted by.
+    pub(crate) order: &'static str,
+}
+
+/// Makes a filter's branches.
+pub(crate) struct Branches<'a, V> {
+    pub(crate) schema: &'a SchemaName,
+    pub(crate) index: &'a PayloadIndex,
+    pub(crate) values: &'a mut V,
+}
+
+/// One branch for each event type lets an index on (type, position) deliver in log order. Beyond so many it is not worth
+/// it.
+const MOST_TYPE_BRANCHES: usize = 8;
+
+impl<V: Values> Branches<'_, V> {
+    pub(crate) fn of(&mut self, filter: &Filter) -> Result<Vec<Branch>> {
+        let Some(items) = filter.items() else {
+            return Ok(vec![self.branch(filter, None, &[])?]);
+        };
+        if filter.scope().stream().is_some() {
+            return Ok(vec![self.in_stream(filter)?]);
+        }
+        let mut branches = Vec::new();
+        for item in items {
+            let types: Vec<&EventType> = item.event_type_set().iter().collect();
+            if item.tag_set().is_empty() && types.len() <= MOST_TYPE_BRANCHES {
+                for one in types.chunks(1) {
+                    branches.push(self.branch(filter, Some(item), one)?);
+                }
+                if !types.is_empty() {
+                    continue;
+                }
+            }
+            branches.push(self.branch(filter, Some(item), &types)?);
+        }
+        Ok(branches)
+    }
+
+    fn branch(&mut self, filter: &Filter, item: Option<&FilterItem>, types: &[&EventType]) -> Result<Branch> {
+        if filter.scope().stream().is_some() {
+            return self.in_stream(filter);
+        }
+        let schema = self.schema;
+        let mut from = String::new();
+        let mut conditions = Vec::new();
+        let mut position = "e.global_position";
+        for (number, tag) in item.into_iter().flat_map(FilterItem::tag_set).enumerate() {
+            let value = self.values.text(tag.as_str())?;
+            if number == 0 {
+                let _ = write!(from, "{schema}.event_tags t0");
+                position = "t0.position";
+            } else {
+                let _ = write!(
+                    from,
+                    " JOIN {schema}.event_tags t{number} ON t{number}.position = t0.position"
+                );
+            }
+            conditions.push(format!("t{number}.tag = {value}"));
+        }
+        if from.is_empty() {
+            let _ = write!(from, "{schema}.events e");
+        } else {
+            let _ = write!(from, " JOIN {schema}.events e ON e.global_position = t0.position");
+        }
+        self.scope(filter, &mut conditions)?;
+        self.event_types(types, &mut conditions)?;
+        if let Some(item) = item {
+            self.payload(item, &mut conditions)?;
+        }
+        Ok(Branch { from, condition: all_of(&conditions), position, order: position })
+    }
+
+    /// A stream is narrow enough: everything else is looked at event by event, in the order of its versions.
+    fn in_stream(&mut self, filter: &Filter) -> Result<Branch> {
+        let mut conditions = Vec::new();
+        self.scope(filter, &mut conditions)?;
+        if let Some(items) = filter.items() {
+            let mut any = Vec::new();
+            for item in items {
+                let mut all = Vec::new();
+                let types: Vec<&EventType> = item.event_type_set().iter().collect();
+                self.event_types(&types, &mut all)?;
+                let tags =
+                    item.tag_set().iter().map(|tag| self.tag(tag)).collect::<Result<Vec<_>>>()?.join(", ");
+                if !tags.is_empty() {
+                    all.push(format!("e.tags @> ARRAY[{tags}]"));
+                }
+                self.payload(item, &mut all)?;
+                any.push(format!("({})", all_of(&all)));
+            }
+            conditions.push(format!("({})", any.join(" OR ")));
+        }
+        Ok(Branch {
+            from: format!("{}.events e", self.schema),
+            condition: all_of(&conditions),
+            position: "e.global_position",
+            order: "e.version",
+        })
+    }
+
+    fn tag(&mut self, tag: &Tag) -> Result<String> {
+        Ok(self.values.text(tag.as_str())? + "::text")
+    }
+
+    fn scope(&mut self, filter: &Filter, conditions: &mut Vec<String>) -> Result<()> {
+        let scope = filter.scope();
+        if let Some(stream) = scope.stream() {
+            conditions.push(format!("e.aggregate_id = {}", self.values.uuid(stream.aggregate_id())?));
+            let aggregate_type = self.values.text(stream.aggregate_type().as_str())?;
+            conditions.push(format!("e.aggregate_type = {aggregate_type}"));
+        }
+        if let Some(tenant) = scope.tenant() {
+            conditions.push(format!("e.tenant_id = {}", self.values.uuid(tenant.as_uuid())?));
+        }
+        if let Some(aggregate_type) = scope.aggregate_type() {
+            conditions.push(format!("e.aggregate_type = {}", self.values.text(aggregate_type.as_str())?));
+        }
+        if let Some(from) = scope.occurred_from() {
+            conditions.push(format!("e.timestamp >= {}", self.values.time(from)?));
+        }
+        if let Some(until) = scope.occurred_until() {
+            conditions.push(format!("e.timestamp <= {}", self.values.time(until)?));
+        }
+        Ok(())
+    }
+
+    fn event_types(&mut self, types: &[&EventType], conditions: &mut Vec<String>) -> Result<()> {
+        match types {
+            [] => {}
+            [one] => conditions.push(format!("e.event_type = {}", self.values.text(one.as_str())?)),
+            several => {
+                let values = several
+                    .iter()
+                    .map(|each| self.values.text(each.as_str()))
+                    .collect::<Result<Vec<_>>>()?
+                    .join(", ");
+                conditions.push(format!("e.event_type IN ({values})"));
+            }
+        }
+        Ok(())
+    }
+
+    fn payload(&mut self, item: &FilterItem, conditions: &mut Vec<String>) -> Result<()> {
+        for predicate in item.all_of_payload() {
+            conditions.push(self.predicate(predicate)?);
+        }
+        if !item.any_of_payload().is_empty() {
+            let any = item
+                .any_of_payload()
+                .iter()
+                .map(|predicate| self.predicate(predicate))
+                .collect::<Result<Vec<_>>>()?
+                .join(" OR ");
+            conditions.push(format!("({any})"));
+        }
+        Ok(())
+    }
+
+    fn predicate(&mut self, predicate: &PayloadPredicate) -> Result<String> {
+        let contains = format!("e.payload @> {}", self.values.json(predicate.to_document())?);
+        match predicate.path().keys() {
+            // The index on this key: the key is the configuration's and a plain identifier.
+            [key] if self.index.has_key(key) => {
+                let value = self.values.json(predicate.value().to_json())?;
+                Ok(format!(
+                    "(jsonb_hash_extended(e.payload -> '{key}', 0) = jsonb_hash_extended({value}, 0) AND {contains})"
+                ))
+            }
+            _ => Ok(contains),
+        }
+    }
+}
+
+fn all_of(conditions: &[String]) -> String {
+    if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") }
+}
+
+/// The lowest position behind `$2` of an event that matches, with the values that `$1` lists.
+///
+/// `min` over a fenced query, not `ORDER BY … LIMIT 1`: the planner would bet on an early match in position order, and a
+/// condition that holds is the case in which there is none.
+pub(crate) fn first_match(
+    schema: &SchemaName,
+    index: &PayloadIndex,
+    filter: &Filter,
+) -> Result<(String, Vec<String>)> {
+    let mut values = Listed::default();
+    let branches = Branches { schema, index, values: &mut values }.of(filter)?;
+    let union = branches
+        .iter()
+        .map(|branch| {
+            let Branch { from, condition, position, .. } = branch;
+            format!("SELECT {position} AS position FROM {from} WHERE {condition} AND {position} > $2")
+        })
+        .collect::<Vec<_>>()
+        .join(" UNION ALL ");
+    Ok((format!("SELECT min(position) FROM ({union} OFFSET 0) AS matching"), values.0))
+}

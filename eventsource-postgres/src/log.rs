@@ -1,0 +1,48 @@
+use eventsource_core::Clock;
+use sqlx::postgres::PgPool;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+use crate::config::{PayloadIndex, PostgresConfig, Statements, WakeUp};
+use crate::schema_name::SchemaName;
+
+/// One log in one database: what every part of the store needs to ask for something.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) pool: PgPool,
+    pub(crate) schema: SchemaName,
+    pub(crate) payload_index: PayloadIndex,
+    pub(crate) statements: Statements,
+    pub(crate) answer_timeout: Duration,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
+    /// In milliseconds, as PostgreSQL reads it.
+    pub(crate) lock_timeout: String,
+    /// Where writers notify listeners, if they do.
+    pub(crate) channel: Option<String>,
+    /// The statement that appends.
+    pub(crate) append_statement: Arc<str>,
+}
+
+impl Log {
+    pub(crate) fn new(pool: PgPool, config: &PostgresConfig, id: Uuid) -> Self {
+        Self {
+            pool,
+            schema: config.schema.clone(),
+            payload_index: config.payload_index.clone(),
+            statements: config.statements,
+            answer_timeout: config.answer_timeout,
+            clock: config.clock.clone(),
+            // 0 would wait for ever.
+            lock_timeout: format!("{}ms", config.lock_timeout.as_millis().clamp(1, 2_147_483_647)),
+            channel: (config.wake_up == WakeUp::ListenAndPoll)
+                .then(|| format!("eventsource_{}", id.simple())),
+            append_statement: crate::append::statement(&config.schema).into(),
+        }
+    }
+
+    /// Whether statements are prepared once and kept.
+    pub(crate) fn is_preparing(&self) -> bool {
+        self.statements == Statements::Prepared
+    }
+}

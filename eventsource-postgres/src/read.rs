@@ -1,0 +1,160 @@
+use eventsource_core::{Direction, Filter, Page, Position, ReadOptions, Result, StreamId, Version};
+use futures_util::TryStreamExt;
+use sqlx::{AssertSqlSafe, Row as _, ValueRef as _};
+
+use crate::connection::ReadConnection;
+use crate::error::reading;
+use crate::filter::{Bound, Branch, Branches};
+use crate::log::Log;
+use crate::row::{COLUMNS, Rows};
+
+/// How many events a page has where the caller doesn't say.
+const PAGE_EVENTS: u64 = 1_000;
+/// How much payload a page holds before it stops early.
+const PAGE_BYTES: usize = 16 << 20;
+
+/// The head of a statement's snapshot.
+const HEAD: &str =
+    "SELECT greatest((SELECT max(global_position) FROM {schema}.events), floor) AS head FROM {schema}.log";
+
+impl Log {
+    /// The next matching events and the head, in one statement and thus in one snapshot.
+    pub(crate) async fn read_page(&self, filter: &Filter, options: &ReadOptions) -> Result<Page> {
+        options.validate(filter)?;
+        let limit = options.max_events().unwrap_or(PAGE_EVENTS);
+        if limit == 0 {
+            return Ok(Page { events: Vec::new(), head: self.head().await?, more: true });
+        }
+        let (sql, values) = self.page_statement(filter, options, limit)?;
+        let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
+        let mut page = Page { events: Vec::new(), head: Position::START, more: false };
+        {
+            let mut rows = sqlx::query_with(AssertSqlSafe(sql), values.0)
+                .persistent(self.is_preparing())
+                .fetch(&mut *connection);
+            let mut decoder = Rows::default();
+            let mut bytes = 0;
+            while let Some(row) = rows.try_next().await.map_err(reading)? {
+                page.head = Position::try_from(row.try_get::<i64, _>(0).map_err(reading)?)?;
+                if row.try_get_raw(1).map_err(reading)?.is_null() {
+                    // Nothing matched: the row is there for the head.
+                    break;
+                }
+                let event = decoder.decode(&row, 1)?.event;
+                bytes += event.payload().as_json().len();
+                page.events.push(event);
+                page.more = page.events.len() as u64 == limit;
+                if bytes > PAGE_BYTES {
+                    page.more = true;
+                    break;
+                }
+            }
+        }
+        connection.release().await?;
+        Ok(page)
+    }
+
+    pub(crate) async fn head(&self) -> Result<Position> {
+        let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
+        let head: i64 = sqlx::query_scalar(AssertSqlSafe(self.schema.fill_in(HEAD)))
+            .persistent(self.is_preparing())
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(reading)?;
+        connection.release().await?;
+        Position::try_from(head)
+    }
+
+    pub(crate) async fn stream_version(&self, stream: &StreamId) -> Result<Option<Version>> {
+        let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
+        let sql = "SELECT max(version) FROM {schema}.events WHERE aggregate_id = $1 AND aggregate_type = $2";
+        let version: Option<i64> = sqlx::query_scalar(AssertSqlSafe(self.schema.fill_in(sql)))
+            .persistent(self.is_preparing())
+            .bind(stream.aggregate_id())
+            .bind(stream.aggregate_type().as_str())
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(reading)?;
+        connection.release().await?;
+        version.map(Version::try_from).transpose()
+    }
+
+    fn page_statement(&self, filter: &Filter, options: &ReadOptions, limit: u64) -> Result<(String, Bound)> {
+        let mut values = Bound::default();
+        let limit = values.add(i64::try_from(limit).unwrap_or(i64::MAX))?;
+        let after = values.add(options.after_position().to_i64())?;
+        let until = match options.until_position() {
+            // No event lies at the very end, and its successor would be no number.
+            Some(until) => Some(values.add(until.to_i64().min(i64::MAX - 1))?),
+            None => None,
+        };
+        let mut branches =
+            Branches { schema: &self.schema, index: &self.payload_index, values: &mut values }.of(filter)?;
+        for branch in &mut branches {
+            let Branch { condition, position, .. } = branch;
+            condition.push_str(&format!(" AND {position} > {after}"));
+            if let Some(until) = &until {
+                condition.push_str(&format!(" AND {position} <= {until}"));
+            }
+        }
+        if let Some(stream) = filter.scope().stream() {
+            // Paging by position alone would walk a long stream from its beginning for every page. The event that the
+            // last page ended with knows its version.
+            let (id, name) =
+                (values.add(stream.aggregate_id())?, values.add(stream.aggregate_type().as_str())?);
+            let version_at = |position: &str| {
+                format!(
+                    "(SELECT v.version FROM {}.events v WHERE v.global_position = {position} \
+                     AND v.aggregate_id = {id} AND v.aggregate_type = {name})",
+                    self.schema
+                )
+            };
+            let mut range = format!(" AND e.version > coalesce({}, 0)", version_at(&after));
+            if let Some(until) = &until {
+                let bound = version_at(&format!("({until} + 1)"));
+                range.push_str(&format!(" AND e.version < coalesce({bound}, {})", i64::MAX));
+            }
+            if let Some(first) = options.first_version() {
+                range.push_str(&format!(" AND e.version >= {}", values.add(first.to_i64())?));
+            }
+            if let Some(last) = options.last_version() {
+                range.push_str(&format!(" AND e.version <= {}", values.add(last.to_i64())?));
+            }
+            for branch in &mut branches {
+                branch.condition.push_str(&range);
+            }
+        }
+        let direction = match options.direction() {
+            Direction::Forward => "ASC",
+            Direction::Backward => "DESC",
+        };
+        let events = match branches.as_slice() {
+            [one] => format!(
+                "SELECT {COLUMNS} FROM {} WHERE {} ORDER BY {} {direction} LIMIT {limit}",
+                one.from, one.condition, one.order
+            ),
+            several => {
+                let union = several
+                    .iter()
+                    .map(|Branch { from, condition, position, order }| {
+                        format!(
+                            "(SELECT {position} AS position FROM {from} WHERE {condition} \
+                             ORDER BY {order} {direction} LIMIT {limit})"
+                        )
+                    })
+                    .collect::<Vec<_>>()
+                    .join(" UNION ALL ");
+                format!(
+                    "SELECT {COLUMNS} FROM (SELECT DISTINCT position FROM ({union}) AS found \
+                     ORDER BY position {direction} LIMIT {limit}) AS page \
+                     JOIN {}.events e ON e.global_position = page.position ORDER BY page.position {direction}",
+                    self.schema
+                )
+            }
+        };
+        // The head stands beside every event, and alone where there is none.
+        let head = self.schema.fill_in(HEAD);
+        let sql = format!("SELECT head.head, e.* FROM ({head}) AS head LEFT JOIN ({events}) AS e ON true");
+        Ok((sql, values))
+    }
+}
