@@ -37,12 +37,22 @@
 pub mod cases;
 pub mod child;
 pub mod contract;
+mod crash;
+mod explore;
 mod failure;
+mod faulty;
 mod given;
 mod harness;
+pub mod model;
+pub mod operations;
+mod race;
+mod random;
 mod run;
+pub mod witness;
+mod workload;
 
 pub use contract::{Case, Group};
 pub use failure::{CaseResult, Failure};
+pub use faulty::{Fault, Faulty};
 pub use harness::{Fixture, Harness, Held, Log, Setup};
 pub use run::{Cx, judge, run};
