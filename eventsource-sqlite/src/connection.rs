@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use eventsource_core::{Error, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::config::{Location, SqliteConfig, Synchronous};
@@ -101,6 +102,8 @@ fn set_up(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<(
     // rusqlite refuses more milliseconds than an i32 holds.
     connection.busy_timeout(busy_timeout.min(Duration::from_secs(1_000_000)))?;
     connection.set_prepared_statement_cache_capacity(256);
+    // Without this, SQLite plans a statement anew when other values are bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     payload::register(connection)
 }
