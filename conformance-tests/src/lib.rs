@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod case;
 pub mod cases;
 pub mod child;
 pub mod contract;
@@ -8,7 +9,7 @@ mod given;
 mod harness;
 mod run;
 
-pub use contract::{Case, Group};
+pub use case::{Body, Case, Group};
 pub use failure::{CaseResult, Failure};
 pub use harness::{Fixture, Harness, Held, Log, Setup};
 pub use run::{Cx, judge, run};
