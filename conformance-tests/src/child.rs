@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::process::{Child, Command};
 
-use crate::{CaseResult, Cx, Failure, Harness, cases};
+use crate::{CaseResult, Cx, Failure, Harness, cases, crash};
 
 /// What a child process does with the store; its arguments are [`arguments`].
 pub type Program = fn(Cx) -> BoxFuture<'static, CaseResult>;
@@ -14,6 +14,7 @@ pub type Program = fn(Cx) -> BoxFuture<'static, CaseResult>;
 /// What child processes can be told to do.
 const PROGRAMS: &[(&str, Program)] = &[
     ("append", |cx| Box::pin(cases::sharing::append_in_child(cx))),
+    ("workload", |cx| Box::pin(crash::run_workload(cx))),
     ("claim", |cx| Box::pin(cases::sharing::claim_in_child(cx))),
     ("count", |cx| Box::pin(cases::sharing::count_in_child(cx))),
 ];

@@ -215,6 +215,50 @@ macro_rules! __contract {
             a_store_that_was_never_used_closes,
             closing_leaves_no_append_without_an_answer,
         }
+        concurrency {
+            in_a_thousand_rounds_of_eight_racers_on_one_boundary_one_wins,
+            in_a_thousand_rounds_of_eight_racers_on_one_version_one_wins,
+            of_racers_on_a_new_stream_one_creates_it,
+            of_racers_with_the_same_append_one_writes_and_all_are_answered,
+            a_capacity_is_never_exceeded_by_concurrent_deciders,
+            numbers_drawn_by_concurrent_deciders_have_no_gap,
+            a_multi_stream_append_is_never_seen_in_part,
+            concurrent_appends_keep_all_promises,
+            readers_with_filters_miss_nothing_while_writers_run,
+            appends_dropped_at_random_moments_are_whole_or_absent,
+            closing_finishes_what_was_accepted,
+        }
+        model {
+            random_operations_agree_with_the_model,
+            random_filters_agree_with_matches,
+            random_pages_join_into_the_whole,
+            random_retries_store_nothing_twice,
+        }
+        faults {
+            a_retry_after_a_lost_acknowledgement_stores_nothing_twice,
+            a_retry_after_a_lost_append_is_written,
+            a_retry_is_answered_whatever_happened_since,
+            a_retry_after_a_lost_refusal_is_refused_again,
+            whatever_is_lost_each_append_is_stored_once,
+        }
+        held requires Transactional {
+            a_resuming_reader_misses_nothing_while_a_transaction_is_held_open_for_seconds,
+            transactions_beside_appends_keep_all_promises,
+        }
+        processes requires Shared {
+            several_processes_keep_all_promises,
+            a_reader_misses_nothing_of_what_other_processes_append,
+            a_process_that_is_killed_holds_up_nobody,
+        }
+        durability requires Durable {
+            acknowledged_appends_survive_reopening,
+            random_histories_survive_reopening,
+        }
+        crash requires Durable {
+            acknowledged_appends_survive_a_kill,
+            a_retry_after_a_kill_stores_nothing_twice,
+            a_log_goes_on_after_a_kill,
+        }
         declarations {
             a_store_has_every_capability_that_its_harness_does_not_lack,
             capabilities_never_change,

@@ -1,0 +1,104 @@
+//! What holds when appends and their answers are lost on the way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventsource_core::{Append, ErrorKind, EventStore, ExpectedVersion, Position};
+use proptest::prelude::RngExt;
+
+use crate::given::{conflict, events, log_of, refused, stream, tag, tagged};
+use crate::witness::{Recorder, Witness};
+use crate::{CaseResult, Cx, Failure, Fault, Faulty, random};
+
+pub async fn a_retry_after_a_lost_acknowledgement_stores_nothing_twice(cx: Cx) -> CaseResult {
+    let store = Faulty::new(cx.store().clone(), [Fault::AfterCommit]);
+    let append = Append::to_stream(stream(), ExpectedVersion::NoStream, events(3));
+    refused(ErrorKind::OutcomeUnknown, store.append(append.clone()).await)?;
+    let retried = store.append(append).await?;
+    assert!(retried.replayed, "{retried:?}");
+    assert_eq!(log_of(cx.store()).await?.len(), 3);
+    Ok(())
+}
+
+pub async fn a_retry_after_a_lost_append_is_written(cx: Cx) -> CaseResult {
+    let store = Faulty::new(cx.store().clone(), [Fault::BeforeCommit]);
+    let append = Append::to_stream(stream(), ExpectedVersion::NoStream, events(3));
+    refused(ErrorKind::Unavailable, store.append(append.clone()).await)?;
+    assert_eq!(cx.store().head().await?, Position::START);
+    assert!(!store.append(append).await?.replayed);
+    assert_eq!(log_of(cx.store()).await?.len(), 3);
+    Ok(())
+}
+
+pub async fn a_retry_is_answered_whatever_happened_since(cx: Cx) -> CaseResult {
+    let store = Faulty::new(cx.store().clone(), [Fault::AfterCommit]);
+    let (order, seat) = (stream(), tag("seat", "1"));
+    let taken = Append::to_stream(order.clone(), ExpectedVersion::NoStream, [tagged("Taken", "seat", "1")])
+        .fail_if(seat);
+    refused(ErrorKind::OutcomeUnknown, store.append(taken.clone()).await)?;
+    // Neither its expected version nor its condition holds any more.
+    store.append(Append::to_stream(order, ExpectedVersion::Any, [tagged("Left", "seat", "1")])).await?;
+    assert!(store.append(taken).await?.replayed);
+    assert_eq!(log_of(cx.store()).await?.len(), 2);
+    Ok(())
+}
+
+pub async fn a_retry_after_a_lost_refusal_is_refused_again(cx: Cx) -> CaseResult {
+    let store = Faulty::new(cx.store().clone(), [Fault::None, Fault::AfterCommit]);
+    let order = stream();
+    store.append(Append::to_stream(order.clone(), ExpectedVersion::NoStream, events(1))).await?;
+    let late = Append::to_stream(order, ExpectedVersion::NoStream, events(1));
+    refused(ErrorKind::OutcomeUnknown, store.append(late.clone()).await)?;
+    conflict(store.append(late).await)?;
+    assert_eq!(log_of(cx.store()).await?.len(), 1);
+    Ok(())
+}
+
+pub async fn whatever_is_lost_each_append_is_stored_once(cx: Cx) -> CaseResult {
+    let recorder = Recorder::new();
+    let writers = (0..6).map(|writer| {
+        let mut numbers = random::numbers(&cx, writer);
+        let faults: Vec<_> = (0..200).map(|_| fault(numbers.random_range(0..6))).collect();
+        let store: Arc<dyn EventStore> = Arc::new(Faulty::new(cx.store().clone(), faults));
+        let recorder = recorder.clone();
+        tokio::spawn(async move {
+            for number in 0..25 {
+                let append = Append::to_stream(stream(), ExpectedVersion::NoStream, events(2));
+                until_acknowledged(&*store, &recorder, &format!("{writer}.{number}"), append).await?;
+            }
+            Ok::<_, Failure>(())
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await??;
+    }
+    let log = log_of(cx.store()).await?;
+    assert_eq!(log.len(), 6 * 25 * 2);
+    Witness::of(&log).judge(&[recorder.snapshot()])?;
+    Ok(())
+}
+
+fn fault(drawn: u64) -> Fault {
+    match drawn {
+        0 => Fault::BeforeCommit,
+        1 | 2 => Fault::AfterCommit,
+        3 => Fault::Late(Duration::from_micros(500)),
+        4 => Fault::AnsweredLate(Duration::from_micros(500)),
+        _ => Fault::None,
+    }
+}
+
+async fn until_acknowledged(
+    store: &dyn EventStore,
+    recorder: &Recorder,
+    name: &str,
+    append: Append,
+) -> CaseResult {
+    loop {
+        match recorder.append(store, name, append.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_retryable() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+/// What is broken in a mutant. Each is a mistake that some store has made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Defect {
+    /// Nothing: the same store, whole.
+    None,
+    /// Takes every append, whatever its conditions.
+    IgnoresConditions,
+    /// Looks whether the conditions hold, and writes a moment later.
+    ChecksConditionsBeforeTheLock,
+    /// Looks for matches at the position as well.
+    ConditionsIncludeTheirPosition,
+    /// Takes every append, whatever its versions.
+    IgnoresVersions,
+    /// Looks whether the versions are as expected, and writes a moment later.
+    ChecksVersionsBeforeTheLock,
+    /// Takes "any version" for the version that it saw a moment before.
+    AnyConflicts,
+    /// Acknowledges one append in some, and never writes it.
+    LosesAnAppend,
+    /// Acknowledges, and writes a moment later.
+    AcknowledgesBeforeWriting,
+    /// Writes an append's events newest first.
+    ReordersAnAppend,
+    /// Keeps only an event's first tag.
+    ForgetsATag,
+    /// Writes an append's parts one after the other.
+    TearsAnAppend,
+    /// Writes what it has already been given once more, under new ids.
+    WritesARetryAgain,
+    /// Answers every append whose first id is stored as a retry.
+    TakesAnyKnownIdForARetry,
+    /// Leaves out the events that are stored already, and writes the others.
+    WritesTheRestOfAnAppend,
+    /// Judges conditions before it looks whether the append is stored.
+    JudgesBeforeItLooksForARetry,
+    /// Judges conditions before versions.
+    JudgesConditionsFirst,
+    /// Names the last event that matches a condition.
+    NamesTheLastMatch,
+    /// Gives two events one position.
+    ReusesAPosition,
+    /// Leaves out a version.
+    SkipsAVersion,
+    /// Tells a head behind the newest visible event.
+    HeadIsAhead,
+    /// Shows later events before an earlier one.
+    LetsALateCommitInBelowTheHead,
+    /// Shows an append's first events before its last.
+    ShowsHalfAnAppend,
+    /// Leaves out events that it can't decode.
+    DropsUndecodableEvents,
+    /// Takes a filter that finds nothing for one that says everything.
+    TakesNothingForAll,
+    /// Applies the limit, then the filter.
+    LimitsBeforeItFilters,
+    /// Says that a full page is the end.
+    ForgetsThatThereIsMore,
+    /// Keeps the cursor where it is if nothing matched.
+    KeepsTheCursor,
+    /// Counts `until` out.
+    UntilIsExclusive,
+    /// Shows every tenant's events to all.
+    ForgetsTheTenant,
+    /// Loses the newest append when it is opened again.
+    ForgetsTheLastOnReopening,
+    /// Never wakes anybody.
+    NeverWakes,
+    /// Keeps payloads as floating point numbers.
+    RoundsNumbers,
+}
