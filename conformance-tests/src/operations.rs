@@ -10,14 +10,14 @@ use eventsource_core::{Append, Direction, Filter, ReadOptions, StreamId};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-pub use drafts::{Draft, Place, Reading};
+pub(crate) use drafts::{Draft, Reading};
 pub(crate) use pools::streams;
 
 use crate::model::Model;
 
 /// One thing to do.
 #[derive(Clone, Debug)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// Something new.
     Append(Draft),
     /// An earlier append once more, whether or not it was accepted.
@@ -37,7 +37,7 @@ pub enum Operation {
 }
 
 /// A history: mostly appends and reads.
-pub fn operations(
+pub(crate) fn operations(
     length: impl Into<proptest::collection::SizeRange>,
 ) -> impl Strategy<Value = Vec<Operation>> {
     proptest::collection::vec(operation(), length)
@@ -57,25 +57,26 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 /// A history in which the store is closed and opened again and again.
-pub fn reopening(
+pub(crate) fn reopening(
     length: impl Into<proptest::collection::SizeRange>,
 ) -> impl Strategy<Value = Vec<Operation>> {
     proptest::collection::vec(prop_oneof![4 => operation(), 1 => Just(Operation::Reopen)], length)
 }
 
 /// Appends and nothing else.
-pub fn appends(length: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = Vec<Draft>> {
+pub(crate) fn appends(
+    length: impl Into<proptest::collection::SizeRange>,
+) -> impl Strategy<Value = Vec<Draft>> {
     proptest::collection::vec(drafts::draft(), length)
 }
 
 /// Filters that name something of everything.
-pub fn filters(count: usize) -> impl Strategy<Value = Vec<Filter>> {
+pub(crate) fn filters(count: usize) -> impl Strategy<Value = Vec<Filter>> {
     proptest::collection::vec(pools::filter(), count)
 }
 
 /// Some of an append's events, without conditions: those from the `from`-th on.
-#[must_use]
-pub fn tail_of(append: &Append, from: &Index) -> Append {
+pub(crate) fn tail_of(append: &Append, from: &Index) -> Append {
     let from = from.index(append.event_count());
     let mut left = from;
     let mut tail = Append::events([]);
@@ -98,8 +99,7 @@ pub fn tail_of(append: &Append, from: &Index) -> Append {
 }
 
 /// An append with another's parts behind its own.
-#[must_use]
-pub fn more_than(append: &Append, more: &Append) -> Append {
+pub(crate) fn more_than(append: &Append, more: &Append) -> Append {
     more.parts().iter().fold(append.clone(), |longer, part| match part.stream() {
         Some(stream) => longer.and_stream(stream.clone(), part.expected(), part.events().to_vec()),
         None => longer.and_events(part.events().to_vec()),
@@ -108,8 +108,7 @@ pub fn more_than(append: &Append, more: &Append) -> Append {
 
 impl Reading {
     /// The options that this draws on such a log.
-    #[must_use]
-    pub fn options(&self, model: &Model, filter: &Filter) -> ReadOptions {
+    pub(crate) fn options(&self, model: &Model, filter: &Filter) -> ReadOptions {
         let mut options = ReadOptions::new().after(self.after.in_log(model));
         if self.direction == Direction::Backward {
             options = options.backward();

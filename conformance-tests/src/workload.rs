@@ -204,10 +204,10 @@ impl Writer {
         }
         let mut append = match self.numbers.random_range(0..3) {
             0 => Append::events(self.events()),
-            1 => self.to_stream(None).await?,
+            1 => self.draw_for_stream(None).await?,
             _ => {
-                let first = self.to_stream(None).await?;
-                self.to_stream(Some(first)).await?
+                let first = self.draw_for_stream(None).await?;
+                self.draw_for_stream(Some(first)).await?
             }
         };
         if self.numbers.random_ratio(1, 2) {
@@ -224,7 +224,7 @@ impl Writer {
         format!("append {} of {}", self.count, self.name)
     }
 
-    async fn to_stream(&mut self, before: Option<Append>) -> CaseResult<Append> {
+    async fn draw_for_stream(&mut self, before: Option<Append>) -> CaseResult<Append> {
         // The second stream of an append is never its first.
         let id = self.numbers.random_range(1..=3_u128) + if before.is_some() { 3 } else { 0 };
         let stream = StreamId::new("Order", Uuid::from_u128(id))?;

@@ -12,15 +12,14 @@ use crate::model::Model;
 
 /// An append before it is known what the log is like.
 #[derive(Clone, Debug)]
-pub struct Draft {
-    parts: Vec<(Option<(StreamId, Expectation)>, Vec<NewEvent>)>,
+pub(crate) struct Draft {
+    parts: Vec<DraftPart>,
     conditions: Vec<(Filter, Place)>,
 }
 
 impl Draft {
     /// The append that this is on such a log. It may be one that every store refuses: empty, or with a stream twice.
-    #[must_use]
-    pub fn append(&self, model: &Model) -> Append {
+    pub(crate) fn append(&self, model: &Model) -> Append {
         let mut append: Option<Append> = None;
         for (target, events) in &self.parts {
             let events = events.clone();
@@ -42,9 +41,12 @@ impl Draft {
     }
 }
 
+/// Some events and what they are appended to.
+type DraftPart = (Option<(StreamId, Expectation)>, Vec<NewEvent>);
+
 /// A place in a log.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub(crate) enum Place {
     /// Before everything.
     Start,
     /// At one of its events.
@@ -59,8 +61,7 @@ pub enum Place {
 
 impl Place {
     /// The position.
-    #[must_use]
-    pub fn in_log(&self, model: &Model) -> Position {
+    pub(crate) fn in_log(&self, model: &Model) -> Position {
         match self {
             Self::Start => Position::START,
             Self::Event(index) if !model.log().is_empty() => RecordedEvent::position(index.get(model.log())),
@@ -73,7 +74,7 @@ impl Place {
 
 /// Which part of the matching events, and which way.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub(crate) struct Reading {
     pub(super) direction: Direction,
     pub(super) after: Place,
     pub(super) until: Option<Place>,

@@ -80,7 +80,7 @@ impl<'a> Known<'a> {
             }
         }
         rising(&mut heads);
-        versions.values_mut().for_each(rising);
+        versions.values_mut().for_each(|told| rising(told));
         Self { heads, versions }
     }
 
@@ -93,7 +93,7 @@ impl<'a> Known<'a> {
     }
 }
 
-fn rising<T: Copy + Ord>(told: &mut Vec<(u64, T)>) {
+fn rising<T: Copy + Ord>(told: &mut [(u64, T)]) {
     told.sort_unstable();
     for index in 1..told.len() {
         told[index].1 = told[index].1.max(told[index - 1].1);

@@ -13,7 +13,7 @@ pub(crate) fn append(
     events: impl Fn(&[NewEvent]) -> Vec<NewEvent>,
     conditions: &[AppendCondition],
 ) -> Append {
-    let mut parts: Vec<(Option<(StreamId, ExpectedVersion)>, Vec<NewEvent>)> = Vec::new();
+    let mut parts = Vec::new();
     for part in append.parts() {
         let events = events(part.events());
         if events.is_empty() {

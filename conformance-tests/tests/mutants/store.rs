@@ -53,7 +53,7 @@ impl Ground {
     }
 
     pub(crate) fn damage(&self, position: Position) {
-        self.damaged.lock().unwrap().insert(position);
+        self.damaged.lock().expect("nothing panics under it").insert(position);
     }
 
     /// The log as it is after all handles were closed.
@@ -65,11 +65,15 @@ impl Ground {
     }
 
     fn hide(&self, position: Position, duration: Duration) {
-        self.hidden.lock().unwrap().insert(position, Instant::now() + duration);
+        self.hidden.lock().expect("nothing panics under it").insert(position, Instant::now() + duration);
     }
 
     fn is_hidden(&self, position: Position) -> bool {
-        self.hidden.lock().unwrap().get(&position).is_some_and(|until| Instant::now() < *until)
+        self.hidden
+            .lock()
+            .expect("nothing panics under it")
+            .get(&position)
+            .is_some_and(|until| Instant::now() < *until)
     }
 }
 
@@ -80,7 +84,7 @@ impl Mutant {
     }
 
     fn check_open(&self) -> Result<()> {
-        let open = self.signal.lock().unwrap().is_some();
+        let open = self.signal.lock().expect("nothing panics under it").is_some();
         if open { Ok(()) } else { Err(Error::unavailable("the store is closed")) }
     }
 
@@ -198,7 +202,7 @@ impl Mutant {
     /// Hides what the defect shows late.
     fn hide_some(&self, appended: &Appended) {
         match self.ground.defect {
-            Defect::LetsALateCommitInBelowTheHead if appended.first.to_raw() % 3 == 0 => {
+            Defect::LetsALateCommitInBelowTheHead if appended.first.to_raw().is_multiple_of(3) => {
                 self.ground.hide(appended.first, A_MOMENT);
             }
             Defect::ShowsHalfAnAppend if appended.first < appended.last => {
@@ -311,7 +315,7 @@ impl Mutant {
             Defect::SkipsAVersion => page.events.iter_mut().for_each(skip_version),
             _ => {}
         }
-        let damaged = self.ground.damaged.lock().unwrap().clone();
+        let damaged = self.ground.damaged.lock().expect("nothing panics under it").clone();
         if self.ground.defect == Defect::DropsUndecodableEvents {
             page.events.retain(|event| !damaged.contains(&event.position()));
         } else if let Some(broken) = page.events.iter().find(|event| damaged.contains(&event.position())) {
@@ -337,7 +341,7 @@ fn ahead(head: Position) -> Position {
 
 fn reuse_position(event: &mut RecordedEvent) {
     let raw = event.position().to_raw();
-    if raw % 4 == 0 {
+    if raw.is_multiple_of(4) {
         *event = rewrite::recorded(event, Position::from_raw(raw - 1), event.version());
     }
 }
@@ -356,7 +360,7 @@ impl EventStore for Mutant {
         append.validate()?;
         let appended = self.append_broken(append).await?;
         self.hide_some(&appended);
-        if let Some(signal) = &*self.signal.lock().unwrap() {
+        if let Some(signal) = &*self.signal.lock().expect("nothing panics under it") {
             signal.notify();
         }
         Ok(appended)
@@ -383,7 +387,7 @@ impl EventStore for Mutant {
         if self.ground.defect == Defect::NeverWakes {
             return self.silence.subscribe();
         }
-        match &*self.signal.lock().unwrap() {
+        match &*self.signal.lock().expect("nothing panics under it") {
             Some(signal) => signal.subscribe(),
             // Nobody holds the other end of a fresh signal, which is how a closed store says so.
             None => ChangeSignal::new().subscribe(),
@@ -395,7 +399,7 @@ impl EventStore for Mutant {
     }
 
     async fn close(&self) -> Result<()> {
-        self.signal.lock().unwrap().take();
+        self.signal.lock().expect("nothing panics under it").take();
         Ok(())
     }
 }
