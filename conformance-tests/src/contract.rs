@@ -1,9 +1,8 @@
 //! The whole contract on one page: every name is a promise that a user can rely on.
 
 use eventsource_core::Capability;
-use futures_util::future::BoxFuture;
 
-use crate::{CaseResult, Cx, cases};
+use crate::{Group, cases};
 
 /// Hands the contract to another macro: its groups, what a group requires, its cases.
 #[doc(hidden)]
@@ -102,6 +101,7 @@ macro_rules! __contract {
             a_stream_is_read_without_its_neighbours,
             last_is_the_newest_match,
             order_is_the_positions_whatever_events_say_of_time,
+            order_is_the_positions_whatever_ids_events_have,
             a_query_gives_the_head_of_its_snapshot,
             a_long_log_is_read_whole_both_ways,
             large_events_are_read_whole,
@@ -132,6 +132,7 @@ macro_rules! __contract {
         }
         filter {
             event_types_are_alternatives,
+            names_are_compared_character_by_character,
             tags_must_all_be_carried,
             items_are_alternatives_and_a_match_comes_once,
             types_and_tags_narrow_each_other,
@@ -404,90 +405,3 @@ macro_rules! required {
 }
 
 __contract! { (table) () }
-
-/// A case's body.
-pub type Body = fn(Cx) -> BoxFuture<'static, CaseResult>;
-
-/// Promises about one thing.
-#[derive(Debug)]
-pub struct Group {
-    /// What they are about.
-    pub name: &'static str,
-    /// What a store must be able to do for them; another store must refuse it instead.
-    pub requires: Option<Capability>,
-    /// Each promise's name and body.
-    pub cases: &'static [(&'static str, Body)],
-}
-
-/// One promise.
-#[derive(Clone, Copy, Debug)]
-pub struct Case {
-    group: &'static Group,
-    name: &'static str,
-    body: Body,
-}
-
-impl Case {
-    /// All of them.
-    pub fn all() -> impl Iterator<Item = Self> {
-        CONTRACT
-            .iter()
-            .flat_map(|group| group.cases.iter().map(move |(name, body)| Self { group, name, body: *body }))
-    }
-
-    /// One of them.
-    ///
-    /// # Panics
-    /// If the contract has no such case.
-    #[must_use]
-    pub fn find(group: &str, name: &str) -> Self {
-        Self::all()
-            .find(|case| case.group.name == group && case.name == name)
-            .unwrap_or_else(|| panic!("the contract has no case {group}::{name}"))
-    }
-
-    /// `group::case`.
-    #[must_use]
-    pub fn name(&self) -> String {
-        format!("{}::{}", self.group.name, self.name)
-    }
-
-    /// What to run where `lacking` is missing: the case, or the refusal of what it requires.
-    pub(crate) fn body_for(&self, lacking: &[(Capability, &str)]) -> Body {
-        match self.group.requires {
-            Some(required) if lacking.iter().any(|(capability, _)| *capability == required) => {
-                cases::refusals::of(required)
-            }
-            _ => self.body,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::fs;
-    use std::path::Path;
-
-    use super::*;
-
-    #[test]
-    fn every_case_is_in_the_list() {
-        let listed: BTreeSet<String> = Case::all().map(|case| case.name()).collect();
-        assert_eq!(listed.len(), Case::all().count(), "a case stands in the list twice");
-        let mut written = BTreeSet::new();
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cases");
-        for file in fs::read_dir(directory).expect("the cases") {
-            let path = file.expect("a file").path();
-            let group = path.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();
-            let source = fs::read_to_string(&path).expect("Rust");
-            for line in source.lines() {
-                let signature = line.strip_prefix("pub async fn ");
-                if let Some((name, _)) = signature.and_then(|rest| rest.split_once('(')) {
-                    written.insert(format!("{group}::{name}"));
-                }
-            }
-        }
-        assert_eq!(written, listed, "src/cases and the list in src/contract.rs differ");
-    }
-}

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod case;
 pub mod cases;
 pub mod child;
 pub mod contract;
@@ -17,7 +18,7 @@ mod run;
 pub mod witness;
 mod workload;
 
-pub use contract::{Case, Group};
+pub use case::{Body, Case, Group};
 pub use failure::{CaseResult, Failure};
 pub use faulty::{Fault, Faulty};
 pub use harness::{Fixture, Harness, Held, Log, Setup};

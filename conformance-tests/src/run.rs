@@ -8,8 +8,7 @@ use tokio::runtime;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::contract::Case;
-use crate::{Fixture, Harness, Log, Setup, child};
+use crate::{Case, Fixture, Harness, Log, Setup, child};
 
 /// How long a case may take before it has failed.
 const TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,61 +1,101 @@
-//! Measures single-event appends, each with a version check and two tags: `append_rate [path] [seconds]`.
+//! Measures a store in a file, `synchronous = FULL`: `append_rate [directory] [seconds]`.
+//!
+//! Single-event appends with two tags each, by concurrent callers: with a version check, then with a condition on a tag
+//! instead; and reading the whole log.
 
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use eventsource_core::{Append, EventStore, ExpectedVersion, NewEvent, StreamId, Version};
+use eventsource_core::{
+    Append, EventStore, EventStoreExt, ExpectedVersion, Filter, NewEvent, ReadOptions, Result, StreamId,
+    Version,
+};
 use eventsource_sqlite::{SqliteConfig, SqliteStore};
+use futures_util::TryStreamExt;
 use uuid::Uuid;
 
+#[derive(Clone, Copy, Debug)]
+enum Guard {
+    Version,
+    Condition,
+}
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> std::result::Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next().unwrap_or_else(|| "/tmp".to_owned());
     let seconds: u64 = arguments.next().map_or(Ok(3), |text| text.parse())?;
-    for callers in [1_u64, 8, 64, 256] {
-        let path = std::path::Path::new(&directory).join(format!("append_rate_{}.db", Uuid::now_v7()));
-        let store = Arc::new(SqliteStore::open(SqliteConfig::file(&path)).await?);
-        let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let begun = Instant::now();
-        let tasks: Vec<_> = (0..callers)
-            .map(|caller| {
-                let (store, stop, count) = (store.clone(), stop.clone(), count.clone());
-                tokio::spawn(async move {
-                    while !stop.load(Ordering::Relaxed) {
-                        // Streams of five events each.
-                        let stream = StreamId::new("Order", Uuid::now_v7())?;
-                        let mut expected = ExpectedVersion::NoStream;
-                        for number in 0..5_u64 {
-                            let event = NewEvent::new(
-                                "OrderPlaced",
-                                &(caller, number, "a customer's name, and more"),
-                            )?
-                            .tag("order", stream.aggregate_id())?
-                            .tag("customer", caller)?;
-                            let appended =
-                                store.append(Append::to_stream(stream.clone(), expected, [event])).await?;
-                            expected = ExpectedVersion::Exact(
-                                appended.version_of(&stream).unwrap_or(Version::FIRST),
-                            );
-                            count.fetch_add(1, Ordering::Relaxed);
-                        }
-                    }
-                    Ok::<(), eventsource_core::Error>(())
-                })
-            })
-            .collect();
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
-        stop.store(true, Ordering::Relaxed);
-        for task in tasks {
-            task.await??;
+    for guard in [Guard::Version, Guard::Condition] {
+        for callers in [1, 8, 64, 256] {
+            let path = Path::new(&directory).join(format!("append_rate_{}.db", Uuid::now_v7()));
+            let store = Arc::new(SqliteStore::open(SqliteConfig::file(&path)).await?);
+            let rate = append_rate(&store, guard, callers, Duration::from_secs(seconds)).await?;
+            println!("{guard:?}, {callers:>3} callers: {rate:>8.0} appends/s");
+            if callers == 256 {
+                println!("reading it: {:>8.0} events/s", read_rate(&store).await?);
+            }
+            store.close().await?;
+            std::fs::remove_file(&path)?;
         }
-        let rate = count.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64();
-        store.close().await?;
-        let bytes = std::fs::metadata(&path)?.len();
-        println!("{callers:>4} callers: {rate:>8.0} appends/s ({} MiB)", bytes >> 20);
-        std::fs::remove_file(&path)?;
     }
     Ok(())
+}
+
+async fn append_rate(
+    store: &Arc<SqliteStore>,
+    guard: Guard,
+    callers: u32,
+    time: Duration,
+) -> std::result::Result<f64, Box<dyn Error>> {
+    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let begun = Instant::now();
+    let tasks: Vec<_> = (0..callers)
+        .map(|caller| {
+            let (store, stop, count) = (store.clone(), stop.clone(), count.clone());
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    append_five(&store, guard, caller, &count).await?;
+                }
+                Ok::<(), eventsource_core::Error>(())
+            })
+        })
+        .collect();
+    tokio::time::sleep(time).await;
+    stop.store(true, Ordering::Relaxed);
+    for task in tasks {
+        task.await??;
+    }
+    Ok(f64::from(count.load(Ordering::Relaxed)) / begun.elapsed().as_secs_f64())
+}
+
+/// Five events of one order, one after the other.
+async fn append_five(store: &SqliteStore, guard: Guard, caller: u32, count: &AtomicU32) -> Result<()> {
+    let order = StreamId::new("Order", Uuid::now_v7())?;
+    let mut version = None;
+    for number in 0..5 {
+        let event =
+            NewEvent::new("OrderPlaced", &(caller, number, "a customer's name, and some more of it"))?
+                .tag("order", order.aggregate_id())?
+                .tag("customer", caller)?;
+        let append = match guard {
+            Guard::Version => Append::to_stream(order.clone(), ExpectedVersion::from(version), [event]),
+            Guard::Condition => Append::events([event]).fail_if(Filter::tagged("order", Uuid::now_v7())?),
+        };
+        version = store.append(append).await?.version_of(&order).or(Some(Version::FIRST));
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+async fn read_rate(store: &SqliteStore) -> std::result::Result<f64, Box<dyn Error>> {
+    let begun = Instant::now();
+    let mut count = 0_u32;
+    let mut events = store.read(Filter::all(), ReadOptions::new());
+    while events.try_next().await?.is_some() {
+        count += 1;
+    }
+    Ok(f64::from(count) / begun.elapsed().as_secs_f64())
 }

@@ -12,7 +12,7 @@ use crate::batch;
 use crate::changes::OthersChanges;
 use crate::config::{Location, SqliteConfig};
 use crate::error::failed;
-use crate::queue::Places;
+use crate::queue::{Places, Queued};
 use crate::readers::ReadJob;
 
 /// What the writer is asked to do.
@@ -32,7 +32,7 @@ pub(crate) struct Request {
 
 /// The one thread that writes: it takes what is waiting, writes it in one transaction, and hands out the verdicts.
 pub(crate) struct Committer {
-    pub(crate) jobs: Receiver<Job>,
+    pub(crate) jobs: Receiver<Queued<Job>>,
     pub(crate) places: Places,
     pub(crate) signal: ChangeSignal,
     pub(crate) watching: Watching,
@@ -55,9 +55,6 @@ impl Watching {
 }
 
 impl Committer {
-    /// A batch is not made longer than this, in bytes of payload.
-    const BATCH_BYTES: usize = 8 << 20;
-
     /// Works until everybody who could send a job is gone, and everything that was sent is done.
     pub(crate) fn run(self, connection: &Connection) -> Result<()> {
         let broken = |error| failed("preparing to write", error);
@@ -73,22 +70,19 @@ impl Committer {
 
     /// Waits for jobs and takes those that are there; returns whether there were any before the end.
     fn receive(&self, connection: &Connection, others: &mut OthersChanges, jobs: &mut Vec<Job>) -> bool {
-        let Some(first) = self.first(connection, others) else { return false };
-        let mut bytes = 0;
-        let mut next = Some(first);
-        while let Some(job) = next {
-            if let Job::Append(request) = &job {
-                bytes += payload_bytes(&request.append);
-            }
-            jobs.push(job);
-            let room = jobs.len() < self.config.batch_limit && bytes < Self::BATCH_BYTES;
+        let mut places = 0;
+        let mut next = self.first(connection, others);
+        while let Some(queued) = next {
+            places += queued.places;
+            jobs.push(queued.job);
+            let room = places < self.config.batch_limit;
             next = room.then(|| self.jobs.try_recv().ok()).flatten();
         }
-        self.places.free(jobs.iter().filter(|job| !matches!(job, Job::Watch)).count());
-        true
+        self.places.free(places);
+        !jobs.is_empty()
     }
 
-    fn first(&self, connection: &Connection, others: &mut OthersChanges) -> Option<Job> {
+    fn first(&self, connection: &Connection, others: &mut OthersChanges) -> Option<Queued<Job>> {
         loop {
             if self.is_watched() {
                 match self.jobs.recv_timeout(others.due_in()) {
@@ -161,6 +155,8 @@ pub(crate) fn end(connection: Connection, readers: Vec<JoinHandle<()>>) -> Resul
     checkpoint.map_err(|error| failed("writing the WAL back", error))
 }
 
-fn payload_bytes(append: &Append) -> usize {
-    append.each_event().map(|(_, event)| event.payload().as_json().len()).sum()
+/// How many places of the queue an append takes.
+pub(crate) fn places(append: &Append) -> usize {
+    const BYTES_PER_PLACE: usize = 64 << 10;
+    append.each_event().map(|(_, event)| event.payload().as_json().len()).sum::<usize>() / BYTES_PER_PLACE + 1
 }

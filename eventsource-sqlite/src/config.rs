@@ -83,13 +83,14 @@ impl SqliteConfig {
         self
     }
 
-    /// Sets how many appends may wait for the writer before further ones wait for a place; 4,096 if not set.
+    /// Sets how many appends may wait for the writer before further ones wait for a place; 4,096 if not set. An append
+    /// takes a place for every 64 KiB of its payload, begun ones too, so what waits is bounded in bytes as well.
     pub fn queue_capacity(mut self, appends: usize) -> Self {
         self.queue_capacity = appends;
         self
     }
 
-    /// Sets how many appends share one transaction at most; 512 if not set.
+    /// Sets how many appends share one transaction at most, counted as in the queue; 512 if not set.
     pub fn batch_limit(mut self, appends: usize) -> Self {
         self.batch_limit = appends;
         self

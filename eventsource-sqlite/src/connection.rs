@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use eventsource_core::{Error, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::config::{Location, SqliteConfig, Synchronous};
@@ -25,7 +26,7 @@ pub(crate) fn open_writer(config: &SqliteConfig) -> Result<Connection> {
             Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_CREATE)
         }
     }
-    .map_err(|error| failed("opening the database", error))?;
+    .map_err(|error| Error::unavailable(format!("{} can't be opened", config.location)).with_source(error))?;
     // SQLite opens a file that it may not write as one to read from.
     if connection.is_readonly("main").map_err(|error| failed("opening the database", error))? {
         return Err(Error::unavailable(format!("{} can't be written to", config.location)));
@@ -101,6 +102,8 @@ fn set_up(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<(
     // rusqlite refuses more milliseconds than an i32 holds.
     connection.busy_timeout(busy_timeout.min(Duration::from_secs(1_000_000)))?;
     connection.set_prepared_statement_cache_capacity(256);
+    // Without this, SQLite plans a statement anew when other values are bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     payload::register(connection)
 }
@@ -143,5 +146,32 @@ mod tests {
         assert!(check_sqlite(3_051_002).is_err());
         assert!(check_sqlite(3_051_003).is_ok());
         assert!(check_sqlite(rusqlite::version_number()).is_ok());
+    }
+
+    #[test]
+    fn synchronous_is_as_configured_and_full_by_default() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = SqliteConfig::file(directory.path().join("events.db"));
+        for (config, synchronous, full_fsync) in
+            [(config.clone(), 2, 1), (config.clone().synchronous(Synchronous::Normal), 1, 0)]
+        {
+            let connection = open_writer(&config).unwrap();
+            set_up_writer(&connection, &config).unwrap();
+            let pragma =
+                |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+            assert_eq!(pragma("synchronous"), synchronous);
+            assert_eq!(pragma("fullfsync"), full_fsync);
+            assert_eq!(pragma("checkpoint_fullfsync"), full_fsync);
+        }
+    }
+
+    #[test]
+    fn a_reader_cannot_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = SqliteConfig::file(directory.path().join("events.db"));
+        let writer = open_writer(&config).unwrap();
+        crate::schema::migrate(&writer, &config).unwrap();
+        let reader = open_reader(&config).unwrap();
+        assert!(reader.execute("DELETE FROM events", []).is_err());
     }
 }

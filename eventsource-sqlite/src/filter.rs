@@ -211,3 +211,6 @@ impl<'f> Terms<'f> {
 fn payload_term() -> String {
     format!("{}(e.payload, ?)", payload::FUNCTION)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,9 +9,15 @@ use tokio::sync::Semaphore;
 /// Tokio's own queue can't wait with a timeout outside a runtime, and the writer needs that to look for changes.
 pub(crate) struct Queue<T> {
     /// None when closed: whatever was sent before that is received, nothing is sent after.
-    sender: RwLock<Option<Sender<T>>>,
+    sender: RwLock<Option<Sender<Queued<T>>>>,
     places: Arc<Semaphore>,
     capacity: usize,
+}
+
+/// A job and how many places it takes.
+pub(crate) struct Queued<T> {
+    pub(crate) job: T,
+    pub(crate) places: usize,
 }
 
 /// A queue's free places; the receiver gives them back.
@@ -19,7 +25,7 @@ pub(crate) struct Queue<T> {
 pub(crate) struct Places(Arc<Semaphore>);
 
 impl<T> Queue<T> {
-    pub(crate) fn new(capacity: usize) -> (Self, Receiver<T>, Places) {
+    pub(crate) fn new(capacity: usize) -> (Self, Receiver<Queued<T>>, Places) {
         let capacity = capacity.min(Semaphore::MAX_PERMITS);
         let (sender, receiver) = mpsc::channel();
         let places = Arc::new(Semaphore::new(capacity));
@@ -30,19 +36,25 @@ impl<T> Queue<T> {
         )
     }
 
-    /// Waits for a place and takes it. Dropping the future before that sends nothing.
-    pub(crate) async fn send(&self, job: T) -> Result<()> {
-        let place = self.places.acquire().await.map_err(|_| closed())?;
-        self.send_unbounded(job)?;
-        place.forget();
+    /// Waits for as many places as the job needs, or for all there are, and takes them. Dropping the future before that
+    /// sends nothing.
+    pub(crate) async fn send(&self, job: T, places: usize) -> Result<()> {
+        let places = u32::try_from(places.clamp(1, self.capacity)).unwrap_or(u32::MAX);
+        let taken = self.places.acquire_many(places).await.map_err(|_| closed())?;
+        self.push(Queued { job, places: taken.num_permits() })?;
+        taken.forget();
         Ok(())
     }
 
     /// Sends without a place, for what is rare and small.
     pub(crate) fn send_unbounded(&self, job: T) -> Result<()> {
+        self.push(Queued { job, places: 0 })
+    }
+
+    fn push(&self, queued: Queued<T>) -> Result<()> {
         let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
         let sender = sender.as_ref().ok_or_else(closed)?;
-        sender.send(job).map_err(|_| Error::unavailable("the store's thread has ended"))
+        sender.send(queued).map_err(|_| Error::unavailable("the store's thread has ended"))
     }
 
     /// Sends nothing more.
@@ -51,7 +63,7 @@ impl<T> Queue<T> {
         self.sender.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// How many jobs wait.
+    /// How many places are taken.
     pub(crate) fn len(&self) -> usize {
         self.capacity.saturating_sub(self.places.available_permits())
     }

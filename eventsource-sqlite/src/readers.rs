@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use crate::config::SqliteConfig;
 use crate::connection;
-use crate::queue::{Places, Queue};
+use crate::queue::{Places, Queue, Queued};
 
 /// A read on whatever connection is free, or the reason why there is none. It leaves an answer to give.
 pub(crate) type ReadJob = Box<dyn FnOnce(Result<&Connection>) -> GiveAnswer + Send>;
@@ -86,7 +86,7 @@ impl Readers {
     }
 
     pub(crate) async fn send(&self, job: ReadJob) -> Result<()> {
-        self.queue.send(job).await
+        self.queue.send(job, 1).await
     }
 
     pub(crate) fn close(&self) {
@@ -100,7 +100,7 @@ impl Readers {
 }
 
 struct Reader {
-    jobs: Arc<Mutex<Receiver<ReadJob>>>,
+    jobs: Arc<Mutex<Receiver<Queued<ReadJob>>>>,
     places: Places,
     counts: Arc<Counts>,
     config: SqliteConfig,
@@ -109,8 +109,8 @@ struct Reader {
 
 impl Reader {
     fn run(mut self) {
-        while let Some(job) = self.next() {
-            self.places.free(1);
+        while let Some(Queued { job, places }) = self.next() {
+            self.places.free(places);
             self.counts.in_use.fetch_add(1, Ordering::Relaxed);
             let give_answer = job(self.connection());
             self.counts.in_use.fetch_sub(1, Ordering::Relaxed);
@@ -122,7 +122,7 @@ impl Reader {
     }
 
     /// The threads take turns: one waits for a job, the others wait for it to have one.
-    fn next(&self) -> Option<ReadJob> {
+    fn next(&self) -> Option<Queued<ReadJob>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
     }
 

@@ -85,7 +85,7 @@ impl SqliteStore {
         self.readers.as_ref().map_or_else(alone, Readers::statistics)
     }
 
-    /// How many appends wait for the writer.
+    /// How many appends wait for the writer; large ones count as several (see [`SqliteConfig::queue_capacity`]).
     #[must_use]
     pub fn queue_length(&self) -> usize {
         self.writer.len()
@@ -104,7 +104,7 @@ impl SqliteStore {
         });
         match &self.readers {
             Some(readers) => readers.send(job).await?,
-            None => self.writer.send(Job::Read(job)).await?,
+            None => self.writer.send(Job::Read(job), 1).await?,
         }
         answered.await.map_err(|_| Error::unavailable("the thread that was to read has ended"))?
     }
@@ -119,7 +119,8 @@ impl EventStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Appended> {
         append.validate()?;
         let (answer, answered) = oneshot::channel();
-        self.writer.send(Job::Append(Request { append, answer })).await?;
+        let places = committer::places(&append);
+        self.writer.send(Job::Append(Request { append, answer }), places).await?;
         answered.await.map_err(|_| Error::outcome_unknown("the writer's thread has ended"))?
     }
 

@@ -20,6 +20,8 @@ impl SqliteStore {
     /// nothing of the append is in the transaction, which goes on, unless SQLite has rolled it back itself (when the
     /// disk is full, for instance).
     ///
+    /// Positions of a transaction that you roll back are given to others; nobody has seen them.
+    ///
     /// It blocks: call it where you use the connection.
     ///
     /// ```

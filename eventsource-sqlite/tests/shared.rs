@@ -67,6 +67,38 @@ async fn one_store_wakes_for_what_another_appends() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_of_two_busy_stores_starves() {
+    let (_directory, path) = fresh();
+    let until = Instant::now() + Duration::from_secs(2);
+    let mut tasks = Vec::new();
+    for _ in 0..2 {
+        let store = Arc::new(open(&path).await);
+        tasks.push((0..32).map(|_| tokio::spawn(append_until(store.clone(), until))).collect::<Vec<_>>());
+    }
+    for tasks in tasks {
+        let (mut appends, mut slowest) = (0, Duration::ZERO);
+        for task in tasks {
+            let (count, longest) = task.await.unwrap();
+            appends += count;
+            slowest = slowest.max(longest);
+        }
+        println!("{appends} appends, the slowest took {slowest:?}");
+        assert!(appends > 32 * 2 && slowest < Duration::from_secs(3));
+    }
+}
+
+async fn append_until(store: Arc<SqliteStore>, until: Instant) -> (u32, Duration) {
+    let (mut count, mut longest) = (0, Duration::ZERO);
+    while Instant::now() < until {
+        let begun = Instant::now();
+        store.append(one("A")).await.unwrap();
+        longest = longest.max(begun.elapsed());
+        count += 1;
+    }
+    (count, longest)
+}
+
 const APPENDS: u64 = 300;
 
 /// Not a test by itself: what a child process of `several_processes_share_one_log` runs.

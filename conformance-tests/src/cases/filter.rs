@@ -41,6 +41,18 @@ pub async fn event_types_are_alternatives(cx: Cx) -> CaseResult {
     finds(&cx, &types(["D"]), "").await
 }
 
+pub async fn names_are_compared_character_by_character(cx: Cx) -> CaseResult {
+    let names = ["Paid", "paid", "Paid ", " Paid", "PAID", "Päid", "Pa\u{308}id", "Paid\t"];
+    for name in names {
+        cx.store().append(Append::events([event(name).tag(name, name)?])).await?;
+    }
+    for name in names {
+        finds(&cx, &types([name]), name).await?;
+        finds(&cx, &tag(name, name), name).await?;
+    }
+    Ok(())
+}
+
 pub async fn tags_must_all_be_carried(cx: Cx) -> CaseResult {
     let log: [(&str, &[(&str, &str)]); 5] = [
         ("A", &[("s", "1"), ("c", "1")]),

@@ -1,9 +1,11 @@
 //! What reading the log gives.
 
 use eventsource_core::{
-    Append, ErrorKind, EventStoreExt, ExpectedVersion, Filter, Position, ReadOptions, RecordedEvent, Version,
+    Append, ErrorKind, EventId, EventStoreExt, ExpectedVersion, Filter, Position, ReadOptions, RecordedEvent,
+    Version,
 };
 use futures_util::TryStreamExt;
+use uuid::Uuid;
 
 use crate::given::{
     event, events, log_of, names, page_after, positions, read, refused, still_running, stream, tag, tagged,
@@ -152,6 +154,15 @@ pub async fn order_is_the_positions_whatever_events_say_of_time(cx: Cx) -> CaseR
     assert_eq!(names(&log_of(cx.store()).await?), ["A", "B", "C", "D"]);
     let newest = read(cx.store(), Filter::all(), ReadOptions::new().backward()).await?;
     assert_eq!(names(&newest), ["D", "C", "B", "A"]);
+    Ok(())
+}
+
+pub async fn order_is_the_positions_whatever_ids_events_have(cx: Cx) -> CaseResult {
+    for (name, id) in [("A", 9_u128), ("B", 1), ("C", u128::MAX), ("D", 5)] {
+        let happened = event(name).id(EventId::new(Uuid::from_u128(id))?);
+        cx.store().append(Append::events([happened])).await?;
+    }
+    assert_eq!(names(&log_of(cx.store()).await?), ["A", "B", "C", "D"]);
     Ok(())
 }
 

@@ -2,9 +2,8 @@
 
 use eventsource_core::{Append, Capability, ErrorKind, EventStore, Position};
 
-use crate::contract::Body;
 use crate::given::{events, log_of, refused};
-use crate::{CaseResult, Cx, Setup};
+use crate::{Body, CaseResult, Cx, Setup};
 
 /// What runs in place of a case that needs `capability`.
 pub(crate) fn of(capability: Capability) -> Body {

@@ -54,9 +54,9 @@ pub async fn floats_come_back_bit_by_bit(cx: Cx) -> CaseResult {
         f64::EPSILON,
         1e23,
         8.41e21,
-        9_007_199_254_740_993.0,
+        9_007_199_254_740_992.0,
         123_456_789.123_456_79,
-        2.225_073_858_507_201_1e-308,
+        2.225_073_858_507_201e-308,
     ];
     cx.store().append(Append::events([NewEvent::new("Valued", &floats)?])).await?;
     let back: Vec<f64> = log_of(cx.store()).await?[0].payload().deserialize()?;

@@ -1,0 +1,35 @@
+//! The contract on the SQLite store without a file.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use conformance_tests::{Fixture, Harness, Setup};
+use eventsource_core::{Capability, Result};
+use eventsource_sqlite::{SqliteConfig, SqliteStore};
+
+struct SqliteInMemory;
+
+#[async_trait]
+impl Harness for SqliteInMemory {
+    fn name(&self) -> &'static str {
+        "sqlite_in_memory"
+    }
+
+    fn lacks(&self) -> &'static [(Capability, &'static str)] {
+        &[
+            (Capability::Durable, "the log is gone with the store"),
+            (Capability::Shared, "nothing else has a connection to it"),
+            (Capability::Transactional, "nothing else has a connection to it"),
+        ]
+    }
+
+    async fn fresh(&self, setup: Setup) -> Result<Fixture> {
+        let mut config = SqliteConfig::in_memory();
+        if let Some(clock) = setup.clock {
+            config = config.clock(clock);
+        }
+        Ok(Fixture::new(Arc::new(SqliteStore::open(config).await?)))
+    }
+}
+
+conformance_tests::suite!(SqliteInMemory);
