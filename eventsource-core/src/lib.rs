@@ -8,11 +8,13 @@
 //! Pick a store by picking a crate: `eventsource-memory`, `eventsource-sqlite`, `eventsource-postgres`. They mean the
 //! same, errors included; `conformance-tests` is the proof, and any other backend can run it.
 
+mod aggregate;
 mod append;
 mod capability;
 mod changes;
 mod clock;
 mod conflict;
+mod domain_event;
 mod error;
 mod event;
 mod filter;
@@ -21,16 +23,19 @@ mod name;
 mod payload;
 mod position;
 mod read;
+mod repository;
 mod store;
 mod store_ext;
 mod stream;
 mod tag;
 
+pub use aggregate::{Aggregate, AggregateRoot};
 pub use append::{Append, AppendCondition, AppendPart, Appended};
 pub use capability::{Capabilities, Capability};
 pub use changes::{ChangeSignal, Changes};
 pub use clock::{Clock, SystemClock, to_microseconds};
 pub use conflict::Conflict;
+pub use domain_event::DomainEvent;
 pub use error::{Error, ErrorKind, Result};
 pub use event::{EventId, NewEvent, RecordedEvent};
 pub use filter::{Filter, FilterItem, Fingerprint, PayloadPath, PayloadPredicate, Scalar, Scope};
@@ -39,6 +44,7 @@ pub use name::{AggregateType, EventType};
 pub use payload::Payload;
 pub use position::Position;
 pub use read::{Direction, EventStream, Page, Queried, ReadOptions};
+pub use repository::{ExecuteError, Repository};
 pub use store::EventStore;
 pub use store_ext::EventStoreExt;
 pub use stream::{ExpectedVersion, StreamId, Version};

@@ -1,1 +1,54 @@
-//! An event store in a SQLite file, with group commit and one writer thread.
+//! An event store in a SQLite file.
+//!
+//! One thread writes. Appends that arrive together share one transaction and one flush (group commit), and each still
+//! has its own verdict. Readers are a few connections of their own: they hold up no writer, and no writer holds them
+//! up. Other processes may open the same file, to read and to append.
+//!
+//! ```
+//! use eventsource_core::{Append, EventStore, ExpectedVersion, NewEvent, StreamId};
+//! use eventsource_sqlite::{SqliteConfig, SqliteStore};
+//! # use uuid::Uuid;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> eventsource_core::Result<()> {
+//! let store = SqliteStore::open(SqliteConfig::in_memory()).await?;
+//! let order = StreamId::new("Order", Uuid::now_v7())?;
+//! let placed = NewEvent::new("OrderPlaced", "cust-123")?;
+//! let appended = store.append(Append::to_stream(order, ExpectedVersion::NoStream, [placed])).await?;
+//! assert_eq!(store.head().await?, appended.last);
+//! store.close().await
+//! # }
+//! ```
+//!
+//! # What an acknowledgement promises
+//! See [`Synchronous`]. In memory: nothing beyond the process.
+//!
+//! # The file
+//! It is in WAL mode, so it must lie on a local disk: WAL needs memory that all its processes share
+//! (<https://sqlite.org/wal.html>). Tables of your own may live beside the store's: open the store first, then create
+//! them, and leave `application_id` and `user_version` alone. [`SqliteStore::append_in`] appends within a transaction
+//! of yours.
+
+mod append;
+mod batch;
+mod changes;
+mod committer;
+mod config;
+mod connection;
+mod driver;
+mod error;
+mod filter;
+mod payload;
+mod queue;
+mod read;
+mod readers;
+mod row;
+mod schema;
+mod search;
+mod store;
+mod stream;
+mod transaction;
+
+pub use config::{SqliteConfig, Synchronous};
+pub use readers::PoolStatistics;
+pub use store::SqliteStore;

@@ -9,9 +9,28 @@ use std::time::{Duration, Instant};
 use std::{env, thread};
 
 #[test]
-fn a_server_is_gone_when_its_owner_was_killed() {
-    let parent = Directory::create("killed");
-    let mut owner = start_owner(&parent.path);
+fn a_local_server_is_gone_when_its_owner_was_killed() {
+    a_server_is_gone_when_its_owner_was_killed("local");
+}
+
+#[test]
+fn a_container_is_gone_when_its_owner_was_killed() {
+    a_server_is_gone_when_its_owner_was_killed("docker");
+}
+
+#[test]
+fn a_local_server_is_gone_when_its_owner_was_killed_too_early() {
+    a_server_is_gone_when_its_owner_was_killed_too_early("local");
+}
+
+#[test]
+fn a_container_is_gone_when_its_owner_was_killed_too_early() {
+    a_server_is_gone_when_its_owner_was_killed_too_early("docker");
+}
+
+fn a_server_is_gone_when_its_owner_was_killed(kind: &str) {
+    let parent = Directory::create(&format!("killed-{kind}"));
+    let mut owner = start_owner(kind, &parent.path);
     let address = address_told_by(&mut owner);
     assert!(TcpStream::connect(&address).is_ok(), "the server answers at {address}");
     assert_eq!(parent.entries().len(), 1, "one server has one directory");
@@ -23,25 +42,28 @@ fn a_server_is_gone_when_its_owner_was_killed() {
     assert!(TcpStream::connect(&address).is_err(), "nobody answers at {address}");
 }
 
-#[test]
-fn a_server_is_gone_when_its_owner_was_killed_before_it_had_started() {
+/// Whatever it was doing then: nobody has waited for its server to start.
+fn a_server_is_gone_when_its_owner_was_killed_too_early(kind: &str) {
     for delay in [1, 30, 100, 200, 400] {
-        let parent = Directory::create(&format!("early-{delay}"));
-        let mut owner = start_owner(&parent.path);
+        let parent = Directory::create(&format!("early-{kind}-{delay}"));
+        let mut owner = start_owner(kind, &parent.path);
         wait_until("the server's directory is there", || !parent.entries().is_empty());
+        let names = parent.entries();
         thread::sleep(Duration::from_millis(delay));
         owner.kill().expect("the owner is killed");
         owner.wait().expect("the owner is gone");
         wait_until("the server's directory is removed", || parent.entries().is_empty());
-        assert_eq!(processes_that_mention(&parent.path), Vec::<String>::new(), "killed after {delay} ms");
+        wait_until("no process mentions it", || processes_that_mention(&parent.path).is_empty());
+        if kind == "docker" {
+            assert_eq!(containers_called(&names), "", "killed after {delay} ms");
+        }
     }
 }
 
-fn start_owner(parent: &Path) -> Child {
+fn start_owner(kind: &str, parent: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_throwaway-postgres"))
         .env("EVENTSOURCE_TEST_SERVERS_DIR", parent)
-        // A server of the caller's is not ours to start or to stop; this test is about those that are.
-        .env_remove("EVENTSOURCE_POSTGRES_URL")
+        .env("EVENTSOURCE_POSTGRES_SERVER", kind)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -68,6 +90,16 @@ fn processes_that_mention(path: &Path) -> Vec<String> {
     let processes = fs::read_dir("/proc").expect("Linux").flatten();
     let commands = processes.filter_map(|process| fs::read_to_string(process.path().join("cmdline")).ok());
     commands.filter(|command| command.contains(path)).collect()
+}
+
+/// Containers have the names of their directories.
+fn containers_called(directories: &[PathBuf]) -> String {
+    let names = directories.iter().filter_map(|path| path.file_name()?.to_str());
+    let filters = names.map(|name| format!("--filter=name={name}"));
+    let output =
+        Command::new("docker").args(["ps", "--all", "--quiet"]).args(filters).output().expect("docker runs");
+    assert!(output.status.success(), "docker ps");
+    String::from_utf8(output.stdout).expect("ids")
 }
 
 /// The parent of the servers' directories, for one test.

@@ -63,3 +63,17 @@ async fn a_dropped_server_is_gone() {
     assert!(!data.exists());
     assert!(PgConnection::connect(&url).await.is_err());
 }
+
+#[tokio::test]
+async fn commits_are_flushed_as_in_production() {
+    let postgres = Postgres::own().start().await.expect("a server");
+    let mut connection = connect(&postgres).await;
+    for name in ["fsync", "full_page_writes", "synchronous_commit"] {
+        let value: String = sqlx::query_scalar("SELECT current_setting($1)")
+            .bind(name)
+            .fetch_one(&mut connection)
+            .await
+            .expect("a setting");
+        assert_eq!(value, "on", "{name}");
+    }
+}

@@ -21,19 +21,6 @@ async fn two_tests_cannot_share_a_name() {
     assert!(refused.to_string().contains("a name of its own"), "{refused}");
 }
 
-#[tokio::test]
-async fn commits_are_flushed_as_in_production() {
-    let mut connection = PgConnection::connect(&Postgres::shared().await.url()).await.expect("a connection");
-    for name in ["fsync", "full_page_writes", "synchronous_commit"] {
-        let value: String = sqlx::query_scalar("SELECT current_setting($1)")
-            .bind(name)
-            .fetch_one(&mut connection)
-            .await
-            .expect("a setting");
-        assert_eq!(value, "on", "{name}");
-    }
-}
-
 #[test]
 fn tests_without_a_runtime_of_their_own_share_it_too() {
     let url = |runtime: tokio::runtime::Runtime| runtime.block_on(async { Postgres::shared().await.url() });

@@ -1,0 +1,46 @@
+//! What a store without a capability does instead: it says so, and nothing pretends.
+
+use eventsource_core::{Append, Capability, ErrorKind, EventStore, Position};
+
+use crate::contract::Body;
+use crate::given::{events, log_of, refused};
+use crate::{CaseResult, Cx, Setup};
+
+/// What runs in place of a case that needs `capability`.
+pub(crate) fn of(capability: Capability) -> Body {
+    match capability {
+        Capability::Durable => |cx| Box::pin(durable(cx)),
+        Capability::Shared => |cx| Box::pin(shared(cx)),
+        Capability::Transactional => |cx| Box::pin(transactional(cx)),
+        _ => panic!("{capability} has no refusal"),
+    }
+}
+
+/// The log is gone with its store: nothing opens it again, and a fresh one is empty.
+async fn durable(cx: Cx) -> CaseResult {
+    assert!(!cx.store().capabilities().has(Capability::Durable));
+    cx.store().append(Append::events(events(1))).await?;
+    cx.store().close().await?;
+    refused(ErrorKind::Unsupported, cx.log().open().await)?;
+    refused(ErrorKind::Unsupported, cx.log().damage(Position::START).await)?;
+    let other = cx.fresh(Setup::default()).await?;
+    assert!(log_of(other.store()).await?.is_empty(), "one store's events are seen in another");
+    Ok(())
+}
+
+/// There is no address to find the log by from elsewhere.
+async fn shared(cx: Cx) -> CaseResult {
+    assert!(!cx.store().capabilities().has(Capability::Shared));
+    assert_eq!(cx.log().address(), None);
+    refused(ErrorKind::Unsupported, cx.attach("anywhere").await)?;
+    Ok(())
+}
+
+/// There is no transaction to join.
+async fn transactional(cx: Cx) -> CaseResult {
+    assert!(!cx.store().capabilities().has(Capability::Transactional));
+    refused(ErrorKind::Unsupported, cx.log().hold(Append::events(events(1))).await)?;
+    refused(ErrorKind::Unsupported, cx.log().own_rows().await)?;
+    assert!(log_of(cx.store()).await?.is_empty());
+    Ok(())
+}

@@ -1,0 +1,153 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use eventsource_core::{Append, Appended, Capability, Clock, Error, EventStore, Position, Result};
+
+/// What a backend brings to be tested: an empty log as often as it is asked for one.
+#[async_trait]
+pub trait Harness: Send + Sync + 'static {
+    /// What failures call the backend, such as `sqlite`.
+    fn name(&self) -> &'static str;
+
+    /// Each capability that the store has not, with the reason. The suite compares it with what the store declares,
+    /// and runs the capability's refusal in place of what needs it.
+    fn lacks(&self) -> &'static [(Capability, &'static str)];
+
+    /// An empty log of its own, and a store on it.
+    ///
+    /// # Errors
+    /// Whatever stood in the way; the case has failed then.
+    async fn fresh(&self, setup: Setup) -> Result<Fixture>;
+
+    /// A store on the log at an [`address`](Log::address) that another process gave. For [`Capability::Shared`].
+    ///
+    /// # Errors
+    /// `Unsupported` where stores are not shared.
+    async fn attach(&self, _address: &str) -> Result<Arc<dyn EventStore>> {
+        Err(Error::unsupported(Capability::Shared))
+    }
+}
+
+/// What a case wants of its store.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Setup {
+    /// Where the store takes the time from; from wherever it does by default, if there is none.
+    pub clock: Option<Arc<dyn Clock>>,
+}
+
+impl Setup {
+    /// How long at most an append MUST wait for a log that somebody else holds, and how long at least it should:
+    /// half of it.
+    pub const PATIENCE: Duration = Duration::from_secs(6);
+
+    /// Time comes from `clock`.
+    #[must_use]
+    pub fn with_clock(clock: impl Clock) -> Self {
+        Self { clock: Some(Arc::new(clock)) }
+    }
+}
+
+/// A store and where its log lies.
+pub struct Fixture {
+    /// The store under test.
+    pub store: Arc<dyn EventStore>,
+    /// Its log.
+    pub log: Arc<dyn Log>,
+}
+
+impl Fixture {
+    /// A store whose log nothing else can reach.
+    pub fn new(store: Arc<dyn EventStore>) -> Self {
+        Self::on(Unreachable, store)
+    }
+
+    /// A store on `log`.
+    pub fn on(log: impl Log, store: Arc<dyn EventStore>) -> Self {
+        Self { store, log: Arc::new(log) }
+    }
+}
+
+impl fmt::Debug for Fixture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fixture").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// Where a fixture's log lies, for what the store itself does not show. Dropping it removes the log.
+///
+/// A backend writes the methods that belong to its capabilities; the others refuse.
+#[async_trait]
+pub trait Log: Send + Sync + 'static {
+    /// One more store on this log, whether or not others are open. For [`Capability::Durable`].
+    ///
+    /// # Errors
+    /// `Unsupported` where a log is gone with its store.
+    async fn open(&self) -> Result<Arc<dyn EventStore>> {
+        Err(Error::unsupported(Capability::Durable))
+    }
+
+    /// Makes the stored event at `position` undecodable. For [`Capability::Durable`].
+    ///
+    /// # Errors
+    /// `Unsupported` where there is nothing to damage.
+    async fn damage(&self, _position: Position) -> Result<()> {
+        Err(Error::unsupported(Capability::Durable))
+    }
+
+    /// What [`Harness::attach`] finds this log by, in another process. For [`Capability::Shared`].
+    fn address(&self) -> Option<String> {
+        None
+    }
+
+    /// Begins a transaction of the caller's own on a connection of its own, inserts a row into a table of the
+    /// caller's own, appends in the same transaction, and leaves it open. A refused append is rolled back with its
+    /// row. For [`Capability::Transactional`].
+    ///
+    /// # Errors
+    /// As for [`EventStore::append`], and `Unsupported` where there are no transactions.
+    async fn hold(&self, _append: Append) -> Result<Box<dyn Held>> {
+        Err(Error::unsupported(Capability::Transactional))
+    }
+
+    /// How many rows the caller's own table has. For [`Capability::Transactional`].
+    ///
+    /// # Errors
+    /// `Unsupported` where there are no transactions.
+    async fn own_rows(&self) -> Result<u64> {
+        Err(Error::unsupported(Capability::Transactional))
+    }
+
+    /// Removes the log after the case. What dropping does need not be done here.
+    ///
+    /// # Errors
+    /// Whatever stood in the way; the case has failed then.
+    async fn remove(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A transaction that is open, with an append in it. Dropping it rolls back.
+#[async_trait]
+pub trait Held: Send {
+    /// What the append came to, if the transaction commits.
+    fn appended(&self) -> &Appended;
+
+    /// Commits.
+    ///
+    /// # Errors
+    /// `Backend`, `OutcomeUnknown`.
+    async fn commit(self: Box<Self>) -> Result<()>;
+
+    /// Rolls back.
+    ///
+    /// # Errors
+    /// `Backend`.
+    async fn roll_back(self: Box<Self>) -> Result<()>;
+}
+
+struct Unreachable;
+
+impl Log for Unreachable {}

@@ -1,0 +1,158 @@
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventsource_core::{Capability, EventStore, Result};
+use tokio::runtime;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::contract::Case;
+use crate::{Fixture, Harness, Log, Setup, child};
+
+/// How long a case may take before it has failed.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a case is given: a store on an empty log of its own, and what belongs to it.
+#[derive(Clone)]
+pub struct Cx {
+    harness: Arc<dyn Harness>,
+    fixture: Arc<Fixture>,
+    case: String,
+    seed: u64,
+}
+
+impl Cx {
+    /// The store under test.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn EventStore> {
+        &self.fixture.store
+    }
+
+    /// Where its log lies.
+    #[must_use]
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.fixture.log
+    }
+
+    /// What a random case derives everything random from.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// `group::case`.
+    #[must_use]
+    pub fn case(&self) -> &str {
+        &self.case
+    }
+
+    /// The capabilities that the harness says are missing.
+    #[must_use]
+    pub fn lacks(&self) -> &'static [(Capability, &'static str)] {
+        self.harness.lacks()
+    }
+
+    /// Another empty log, apart from the case's own.
+    ///
+    /// # Errors
+    /// As for [`Harness::fresh`].
+    pub async fn fresh(&self, setup: Setup) -> Result<Self> {
+        let fixture = Arc::new(self.harness.fresh(setup).await?);
+        Ok(Self { fixture, ..self.clone() })
+    }
+
+    /// A store on the log at an address, as another process would get it.
+    ///
+    /// # Errors
+    /// As for [`Harness::attach`].
+    pub async fn attach(&self, address: &str) -> Result<Arc<dyn EventStore>> {
+        self.harness.attach(address).await
+    }
+
+    /// The same case on a store of this process that was found by an address.
+    pub(crate) fn attached(harness: Arc<dyn Harness>, store: Arc<dyn EventStore>, case: &str) -> Self {
+        Self { harness, fixture: Arc::new(Fixture::new(store)), case: case.to_owned(), seed: seed() }
+    }
+}
+
+impl fmt::Debug for Cx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cx").field("case", &self.case).field("seed", &self.seed).finish_non_exhaustive()
+    }
+}
+
+/// Runs one case on one backend: what each test of [`suite!`](crate::suite) does.
+///
+/// # Panics
+/// If the promise does not hold. The message names the backend, the case, the seed and the command that repeats it.
+pub fn run(harness: impl Harness, group: &str, case: &str) {
+    let harness = Arc::new(harness);
+    let case = Case::find(group, case);
+    if child::is_one() {
+        return child::run(harness, &case.name());
+    }
+    let (store, name, seed) = (harness.name(), case.name(), seed());
+    if let Err(failure) = judge(harness, &case, seed) {
+        panic!("[{store}] {name}: {failure}; seed {seed:#x}; repeat: {}", repeat_command(&name, seed));
+    }
+}
+
+/// Whether a case holds for a backend; if not, why. A missing capability swaps in its refusal.
+///
+/// # Errors
+/// The failure's text: an error, a broken assertion, or that it took too long.
+pub fn judge(harness: Arc<dyn Harness>, case: &Case, seed: u64) -> Result<(), String> {
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no runtime: {error}"))?;
+    let body = case.body_for(harness.lacks());
+    let name = case.name();
+    let verdict = runtime.block_on(async move {
+        // A task of its own: a body that blocks its thread runs into the time limit as well.
+        let task = tokio::spawn(async move {
+            let fixture = harness.fresh(Setup::default()).await?;
+            let cx = Cx { harness, fixture: Arc::new(fixture), case: name, seed };
+            let verdict = body(cx.clone()).await;
+            cx.store().close().await?;
+            cx.log().remove().await?;
+            verdict
+        });
+        match timeout(TIMEOUT, task).await {
+            Err(_) => Err(format!("not done within {} s", TIMEOUT.as_secs())),
+            Ok(Err(error)) if error.is_panic() => Err(message_of(&*error.into_panic())),
+            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Ok(verdict)) => verdict.map_err(|failure| failure.to_string()),
+        }
+    });
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    verdict
+}
+
+/// The seed that the environment asks for, else a new one.
+fn seed() -> u64 {
+    match std::env::var("CONTRACT_SEED") {
+        Err(_) => Uuid::now_v7().as_u64_pair().1,
+        Ok(text) => u64::from_str_radix(text.trim_start_matches("0x"), 16)
+            .unwrap_or_else(|_| panic!("CONTRACT_SEED is a hexadecimal number such as 0x5e1f, not {text}")),
+    }
+}
+
+fn repeat_command(case: &str, seed: u64) -> String {
+    let package = std::env::var("CARGO_PKG_NAME").unwrap_or_else(|_| "conformance-tests".to_owned());
+    let binary = std::env::current_exe().ok();
+    let stem = binary.as_deref().and_then(|path| path.file_stem()).and_then(|stem| stem.to_str());
+    let target = stem.and_then(|stem| stem.rsplit_once('-')).map_or("<target>", |(target, _)| target);
+    format!("CONTRACT_SEED={seed:#x} cargo test -p {package} --test {target} -- {case} --exact")
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}

@@ -1,0 +1,32 @@
+//! The contract on the memory store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use conformance_tests::{Fixture, Harness, Setup};
+use eventsource_core::{Capability, Result};
+use eventsource_memory::MemoryStore;
+
+struct Memory;
+
+#[async_trait]
+impl Harness for Memory {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    fn lacks(&self) -> &'static [(Capability, &'static str)] {
+        &[
+            (Capability::Durable, "the log is gone with the process"),
+            (Capability::Shared, "another process has no way to it"),
+            (Capability::Transactional, "a caller has no transaction to bring"),
+        ]
+    }
+
+    async fn fresh(&self, setup: Setup) -> Result<Fixture> {
+        let store = setup.clock.map_or_else(MemoryStore::new, MemoryStore::with_clock);
+        Ok(Fixture::new(Arc::new(store)))
+    }
+}
+
+conformance_tests::suite!(Memory);

@@ -1,0 +1,32 @@
+//! The contract on a store outside the workspace.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use conformance_tests::{Fixture, Harness, Setup};
+use eventsource_core::{Capability, Result, SystemClock};
+use outside_backend::VecStore;
+
+struct Outside;
+
+#[async_trait]
+impl Harness for Outside {
+    fn name(&self) -> &'static str {
+        "outside"
+    }
+
+    fn lacks(&self) -> &'static [(Capability, &'static str)] {
+        &[
+            (Capability::Durable, "the log is gone with the process"),
+            (Capability::Shared, "another process has no way to it"),
+            (Capability::Transactional, "a caller has no transaction to bring"),
+        ]
+    }
+
+    async fn fresh(&self, setup: Setup) -> Result<Fixture> {
+        let clock = setup.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        Ok(Fixture::new(Arc::new(VecStore::new(clock))))
+    }
+}
+
+conformance_tests::suite!(Outside);

@@ -1,0 +1,117 @@
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use async_trait::async_trait;
+use eventsource_core::{
+    Append, Appended, Capabilities, ChangeSignal, Changes, Clock, Error, EventStore, Filter, Page, Position,
+    ReadOptions, Result, StreamId, SystemClock, Version,
+};
+
+use crate::log::Log;
+use crate::read::Scan;
+
+/// An event store in memory. Cloning it gives another handle on the same log.
+#[derive(Clone)]
+pub struct MemoryStore {
+    state: Arc<RwLock<State>>,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Default)]
+struct State {
+    log: Log,
+    changes: ChangeSignal,
+    closed: bool,
+}
+
+impl MemoryStore {
+    /// An empty log, by the machine's clock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_clock(Arc::new(SystemClock))
+    }
+
+    /// An empty log that takes the time from `clock`.
+    #[must_use]
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        Self { state: Arc::default(), clock }
+    }
+
+    // A panic under the lock can only come from a bug here or from running out of memory; the log is changed by one
+    // infallible step at the end of an append, so what a poisoned lock guards is whole.
+    fn read_state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_state(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with_log<T>(&self, look: impl FnOnce(&Log) -> T) -> Result<T> {
+        let state = self.read_state();
+        if state.closed { Err(closed()) } else { Ok(look(&state.log)) }
+    }
+}
+
+fn closed() -> Error {
+    Error::unavailable("the store is closed")
+}
+
+#[async_trait]
+impl EventStore for MemoryStore {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        append.validate()?;
+        let mut state = self.write_state();
+        if state.closed {
+            return Err(closed());
+        }
+        let appended = state.log.append(append, &*self.clock)?;
+        if !appended.replayed {
+            state.changes.notify();
+        }
+        Ok(appended)
+    }
+
+    async fn read_page(&self, filter: &Filter, options: &ReadOptions) -> Result<Page> {
+        options.validate(filter)?;
+        let mut scan = self.with_log(|log| Scan::new(log, filter, options))?;
+        // In steps, so that a long scan lets writers in between; the scan ends at the head that it began with.
+        while !self.with_log(|log| scan.step(log))? {}
+        Ok(scan.into_page())
+    }
+
+    async fn head(&self) -> Result<Position> {
+        self.with_log(Log::head)
+    }
+
+    async fn stream_version(&self, stream: &StreamId) -> Result<Option<Version>> {
+        self.with_log(|log| log.stream_version(stream))
+    }
+
+    fn changes(&self) -> Changes {
+        let state = self.read_state();
+        // Nobody holds the other end of a fresh signal, which is how a closed store says so.
+        if state.closed { ChangeSignal::new().subscribe() } else { state.changes.subscribe() }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::none()
+    }
+
+    async fn close(&self) -> Result<()> {
+        *self.write_state() = State { closed: true, ..State::default() };
+        Ok(())
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("head", &self.read_state().log.head()).finish_non_exhaustive()
+    }
+}

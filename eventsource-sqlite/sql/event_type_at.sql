@@ -1,0 +1,1 @@
+SELECT event_type FROM events WHERE global_position = ?1

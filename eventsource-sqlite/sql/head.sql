@@ -1,0 +1,1 @@
+SELECT head FROM log WHERE id = 1

@@ -1,0 +1,49 @@
+-- Version 1. Times are microseconds since 1970 (UTC), ids are 16-byte blobs.
+
+CREATE TABLE log (
+    id         INTEGER PRIMARY KEY CHECK (id = 1),
+    log_id     BLOB    NOT NULL CHECK (length(log_id) = 16),
+    -- The newest position ever given out. It lives here and not in the newest row, so that no position comes back when
+    -- the tail of the log is deleted; it is written once per transaction, where AUTOINCREMENT would do so per event.
+    head       INTEGER NOT NULL CHECK (head >= 0),
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE events (
+    global_position INTEGER PRIMARY KEY CHECK (global_position > 0),
+    event_id        BLOB    NOT NULL,
+    aggregate_id    BLOB,
+    aggregate_type  TEXT,
+    version         INTEGER,
+    event_type      TEXT    NOT NULL,
+    schema_version  INTEGER NOT NULL,
+    tenant_id       BLOB,
+    actor_id        TEXT,
+    correlation_id  BLOB,
+    causation_id    BLOB,
+    -- A JSON object of text, absent if there is no entry.
+    metadata        TEXT,
+    -- A JSON array of text: what event_tags says, once more, so that reading needs no join.
+    tags            TEXT    NOT NULL,
+    -- When it occurred.
+    timestamp       INTEGER NOT NULL,
+    -- When it was recorded.
+    created_at      INTEGER NOT NULL,
+    -- The event's place in its append, from 0: this tells where one append ends and the next begins.
+    append_index    INTEGER NOT NULL,
+    payload         TEXT    NOT NULL,
+    CHECK ((aggregate_id IS NULL) = (aggregate_type IS NULL) AND (aggregate_id IS NULL) = (version IS NULL))
+) STRICT;
+
+-- Every index of a rowid table ends in the rowid, which is the position: each of these answers "the next one after".
+CREATE UNIQUE INDEX events_by_id ON events (event_id);
+CREATE UNIQUE INDEX events_by_stream ON events (aggregate_id, aggregate_type, version) WHERE aggregate_id IS NOT NULL;
+CREATE INDEX events_by_type ON events (event_type);
+CREATE INDEX events_by_aggregate_type ON events (aggregate_type) WHERE aggregate_type IS NOT NULL;
+CREATE INDEX events_by_tenant ON events (tenant_id) WHERE tenant_id IS NOT NULL;
+
+CREATE TABLE event_tags (
+    tag      TEXT    NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (tag, position)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,117 @@
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use eventsource_core::{Append, Appended, Error, Result};
+use rusqlite::Connection;
+
+use crate::append::{Appender, Refusal, in_savepoint, refused};
+use crate::connection::begin_immediate;
+use crate::error::{SqliteError, commit_failed};
+
+/// What each append of a batch came to, in the batch's order, and whether anything was written.
+pub(crate) struct Verdicts {
+    pub(crate) each: Vec<Result<Appended>>,
+    pub(crate) wrote: bool,
+}
+
+/// Writes appends in one transaction, each with its own verdict; later ones see what earlier ones wrote.
+pub(crate) fn write<'a>(
+    connection: &Connection,
+    appender: &mut Appender<'_>,
+    batch: impl ExactSizeIterator<Item = &'a Append> + Clone,
+    now: DateTime<Utc>,
+    busy_timeout: Duration,
+) -> Verdicts {
+    let mut attempt = Attempt { connection, appender, now, busy_timeout };
+    let outcome = match attempt.run(batch.clone(), Care::Light) {
+        // One of them failed where none was expected to, and left the transaction unusable. Begin again, slower.
+        Err(Failure::OfOne) => attempt.run(batch.clone(), Care::Savepoints),
+        outcome => outcome,
+    };
+    outcome.unwrap_or_else(|failure| Verdicts {
+        each: (0..batch.len()).map(|_| Err(failure.tell())).collect(),
+        wrote: false,
+    })
+}
+
+/// How to guard the appends of a batch from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Care {
+    /// Everything is checked before anything is inserted, so a refused append has nothing to undo.
+    Light,
+    /// Each is undone by itself if an insert fails.
+    Savepoints,
+}
+
+/// Why a transaction came to nothing.
+enum Failure {
+    OfOne,
+    OfAll(SqliteError),
+    AtCommit(SqliteError),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::OfAll(error.into())
+    }
+}
+
+impl Failure {
+    fn tell(&self) -> Error {
+        match self {
+            Self::OfOne => Error::backend("an append of the batch failed"),
+            Self::OfAll(error) => error.failed("appending"),
+            Self::AtCommit(error) => commit_failed(error),
+        }
+    }
+}
+
+struct Attempt<'s, 'c> {
+    connection: &'s Connection,
+    appender: &'s mut Appender<'c>,
+    now: DateTime<Utc>,
+    busy_timeout: Duration,
+}
+
+impl Attempt<'_, '_> {
+    fn run<'a>(
+        &mut self,
+        batch: impl ExactSizeIterator<Item = &'a Append>,
+        care: Care,
+    ) -> std::result::Result<Verdicts, Failure> {
+        // Rolls back when it is dropped, unless it was committed: no way out of here leaves a transaction open.
+        let transaction = begin_immediate(self.connection, self.busy_timeout)?;
+        let before = self.appender.head()?;
+        let mut head = before;
+        let mut each = Vec::with_capacity(batch.len());
+        for append in batch {
+            each.push(match self.append(append, &mut head, care) {
+                Err(Refusal::Failed(error)) if !error.is_of_one_request() || transaction.is_autocommit() => {
+                    return Err(Failure::OfAll(error));
+                }
+                Err(Refusal::Failed(_)) if care == Care::Light => return Err(Failure::OfOne),
+                judgement => judgement.map_err(refused),
+            });
+        }
+        let wrote = head != before;
+        if wrote {
+            self.appender.set_head(head)?;
+            transaction.commit().map_err(|error| Failure::AtCommit(error.into()))?;
+        }
+        Ok(Verdicts { each, wrote })
+    }
+
+    fn append(
+        &mut self,
+        append: &Append,
+        head: &mut i64,
+        care: Care,
+    ) -> std::result::Result<Appended, Refusal> {
+        match care {
+            Care::Light => self.appender.append(append, head, self.now),
+            Care::Savepoints => {
+                in_savepoint(self.connection, || self.appender.append(append, head, self.now))
+            }
+        }
+    }
+}

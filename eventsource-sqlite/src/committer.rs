@@ -1,0 +1,166 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+
+use eventsource_core::{Append, Appended, ChangeSignal, Result};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::append::Appender;
+use crate::batch;
+use crate::changes::OthersChanges;
+use crate::config::{Location, SqliteConfig};
+use crate::error::failed;
+use crate::queue::Places;
+use crate::readers::ReadJob;
+
+/// What the writer is asked to do.
+pub(crate) enum Job {
+    Append(Request),
+    /// A read, where there is no other connection.
+    Read(ReadJob),
+    /// Somebody waits for changes: look for those that others make.
+    Watch,
+}
+
+/// An append and where its verdict goes.
+pub(crate) struct Request {
+    pub(crate) append: Append,
+    pub(crate) answer: oneshot::Sender<Result<Appended>>,
+}
+
+/// The one thread that writes: it takes what is waiting, writes it in one transaction, and hands out the verdicts.
+pub(crate) struct Committer {
+    pub(crate) jobs: Receiver<Job>,
+    pub(crate) places: Places,
+    pub(crate) signal: ChangeSignal,
+    pub(crate) watching: Watching,
+    pub(crate) config: SqliteConfig,
+}
+
+/// Whether the writer looks for what others commit. It does not while nobody waits for it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watching(Arc<AtomicBool>);
+
+impl Watching {
+    /// Whether the writer must be told to begin.
+    pub(crate) fn begin(&self) -> bool {
+        !self.0.swap(true, Ordering::SeqCst)
+    }
+
+    fn end(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Committer {
+    /// A batch is not made longer than this, in bytes of payload.
+    const BATCH_BYTES: usize = 8 << 20;
+
+    /// Works until everybody who could send a job is gone, and everything that was sent is done.
+    pub(crate) fn run(self, connection: &Connection) -> Result<()> {
+        let broken = |error| failed("preparing to write", error);
+        let mut appender = Appender::new(connection).map_err(broken)?;
+        let mut others = OthersChanges::new(connection, self.config.poll_interval).map_err(broken)?;
+        let mut jobs = Vec::with_capacity(self.config.batch_limit.min(1_024));
+        while self.receive(connection, &mut others, &mut jobs) {
+            self.work(connection, &mut appender, &mut jobs);
+            self.look(connection, &mut others);
+        }
+        Ok(())
+    }
+
+    /// Waits for jobs and takes those that are there; returns whether there were any before the end.
+    fn receive(&self, connection: &Connection, others: &mut OthersChanges, jobs: &mut Vec<Job>) -> bool {
+        let Some(first) = self.first(connection, others) else { return false };
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(job) = next {
+            if let Job::Append(request) = &job {
+                bytes += payload_bytes(&request.append);
+            }
+            jobs.push(job);
+            let room = jobs.len() < self.config.batch_limit && bytes < Self::BATCH_BYTES;
+            next = room.then(|| self.jobs.try_recv().ok()).flatten();
+        }
+        self.places.free(jobs.iter().filter(|job| !matches!(job, Job::Watch)).count());
+        true
+    }
+
+    fn first(&self, connection: &Connection, others: &mut OthersChanges) -> Option<Job> {
+        loop {
+            if self.is_watched() {
+                match self.jobs.recv_timeout(others.due_in()) {
+                    Ok(job) => return Some(job),
+                    Err(RecvTimeoutError::Disconnected) => return None,
+                    Err(RecvTimeoutError::Timeout) => self.look(connection, others),
+                }
+            } else {
+                return self.jobs.recv().ok();
+            }
+        }
+    }
+
+    fn is_watched(&self) -> bool {
+        if self.config.location == Location::Memory {
+            return false;
+        }
+        if self.signal.is_unused() {
+            self.watching.end();
+        }
+        // Whoever came in between found it begun and sent nothing, or sends a job.
+        !self.signal.is_unused()
+    }
+
+    /// Wakes those who wait, if others have committed. A failure to look is as good as a change: whoever waits then
+    /// looks, and is told what is wrong.
+    fn look(&self, connection: &Connection, others: &mut OthersChanges) {
+        if self.is_watched() && others.due_in().is_zero() && others.look(connection).unwrap_or(true) {
+            self.signal.notify();
+        }
+    }
+
+    fn work(&self, connection: &Connection, appender: &mut Appender<'_>, jobs: &mut Vec<Job>) {
+        let mut requests = Vec::with_capacity(jobs.len());
+        let mut reads = Vec::new();
+        for job in jobs.drain(..) {
+            match job {
+                Job::Append(request) => requests.push(request),
+                Job::Read(read) => reads.push(read),
+                Job::Watch => {}
+            }
+        }
+        if !requests.is_empty() {
+            let appends = requests.iter().map(|request| &request.append);
+            let (now, timeout) = (self.config.clock.now(), self.config.busy_timeout);
+            let verdicts = batch::write(connection, appender, appends, now, timeout);
+            if verdicts.wrote {
+                self.signal.notify();
+            }
+            for (request, verdict) in requests.into_iter().zip(verdicts.each) {
+                // Whoever asked may have gone; what was written stays.
+                let _ = request.answer.send(verdict);
+            }
+        }
+        for read in reads {
+            read(Ok(connection))();
+        }
+    }
+}
+
+/// Ends the writer's connection: the readers are gone, and the WAL goes into the database.
+pub(crate) fn end(connection: Connection, readers: Vec<JoinHandle<()>>) -> Result<()> {
+    for reader in readers {
+        // A reader that panicked has told its caller; nothing of it is left.
+        let _ = reader.join();
+    }
+    // Another process may be reading the WAL; then the last to close does it.
+    let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    connection.close().map_err(|(_, error)| failed("closing the database", error))?;
+    checkpoint.map_err(|error| failed("writing the WAL back", error))
+}
+
+fn payload_bytes(append: &Append) -> usize {
+    append.each_event().map(|(_, event)| event.payload().as_json().len()).sum()
+}

@@ -1,0 +1,153 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventsource_core::{Clock, Error, Result, SystemClock};
+
+/// Where a store lies and how it behaves.
+///
+/// ```
+/// use eventsource_sqlite::{SqliteConfig, Synchronous};
+///
+/// let config = SqliteConfig::file("/var/lib/shop/events.db").synchronous(Synchronous::Normal).readers(8);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+#[must_use]
+pub struct SqliteConfig {
+    pub(crate) location: Location,
+    pub(crate) synchronous: Synchronous,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) readers: usize,
+    pub(crate) queue_capacity: usize,
+    pub(crate) batch_limit: usize,
+    pub(crate) poll_interval: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Location {
+    File(PathBuf),
+    Memory,
+}
+
+/// What an acknowledged append survives. Both levels keep the log whole: after any crash it is a prefix of what was
+/// committed.
+///
+/// | level | the process is killed | the system crashes or loses power |
+/// |---|---|---|
+/// | [`Full`](Self::Full) | nothing is lost | nothing is lost |
+/// | [`Normal`](Self::Normal) | nothing is lost | the newest appends may be lost, acknowledged or not |
+///
+/// This is what SQLite says of `PRAGMA synchronous` in WAL mode (<https://sqlite.org/pragma.html#pragma_synchronous>):
+/// FULL syncs the WAL after each transaction, NORMAL only at checkpoints, so that a transaction "might roll back
+/// following a power loss or system crash" while the database stays consistent. It holds as far as the disk tells the
+/// truth when asked to flush. On macOS `fsync` does not ask the drive; with `Full` this store therefore also sets
+/// `fullfsync` and `checkpoint_fullfsync` (<https://sqlite.org/pragma.html#pragma_fullfsync>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Synchronous {
+    /// Every commit is flushed before it is acknowledged.
+    #[default]
+    Full,
+    /// Commits are flushed from time to time.
+    Normal,
+}
+
+impl SqliteConfig {
+    /// A store in a file, which is created where there is none. Its directory must exist.
+    pub fn file(path: impl AsRef<Path>) -> Self {
+        Self::at(Location::File(path.as_ref().to_owned()))
+    }
+
+    /// A store that is gone when it is closed. It has one connection, which reads between two writes.
+    pub fn in_memory() -> Self {
+        Self::at(Location::Memory)
+    }
+
+    /// Sets what an acknowledged append survives; [`Synchronous::Full`] if not set.
+    pub fn synchronous(mut self, synchronous: Synchronous) -> Self {
+        self.synchronous = synchronous;
+        self
+    }
+
+    /// Sets how long to wait for a lock that another process holds, before it is `Unavailable`; 5 seconds if not set.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Sets how many connections read at most; 4 if not set. They are opened when they are first needed.
+    pub fn readers(mut self, connections: usize) -> Self {
+        self.readers = connections;
+        self
+    }
+
+    /// Sets how many appends may wait for the writer before further ones wait for a place; 4,096 if not set.
+    pub fn queue_capacity(mut self, appends: usize) -> Self {
+        self.queue_capacity = appends;
+        self
+    }
+
+    /// Sets how many appends share one transaction at most; 512 if not set.
+    pub fn batch_limit(mut self, appends: usize) -> Self {
+        self.batch_limit = appends;
+        self
+    }
+
+    /// Sets how often to look for what other processes have appended, while somebody waits for it; 25 milliseconds if
+    /// not set.
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.poll_interval = interval;
+        self
+    }
+
+    /// Sets the clock that says when an event is recorded; the machine's, if not set.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    fn at(location: Location) -> Self {
+        Self {
+            location,
+            synchronous: Synchronous::Full,
+            busy_timeout: Duration::from_secs(5),
+            readers: 4,
+            queue_capacity: 4_096,
+            batch_limit: 512,
+            poll_interval: Duration::from_millis(25),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// The configuration with an absolute path, if it makes sense: the process may change its directory later, and an
+    /// absolute path is never taken for a URI.
+    pub(crate) fn checked(mut self) -> Result<Self> {
+        let positive = |what, number: usize| match number {
+            0 => Err(Error::invalid_input(format!("`{what}` is at least 1"))),
+            _ => Ok(()),
+        };
+        positive("readers", self.readers)?;
+        positive("queue_capacity", self.queue_capacity)?;
+        positive("batch_limit", self.batch_limit)?;
+        if self.poll_interval.is_zero() {
+            return Err(Error::invalid_input("`poll_interval` is longer than nothing"));
+        }
+        if let Location::File(path) = &mut self.location {
+            *path = std::path::absolute(&*path).map_err(|error| {
+                Error::invalid_input(format!("{path:?} is no path for a database file")).with_source(error)
+            })?;
+        }
+        Ok(self)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "the file {path:?}"),
+            Self::Memory => f.write_str("the database in memory"),
+        }
+    }
+}

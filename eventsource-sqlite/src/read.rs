@@ -1,0 +1,132 @@
+use eventsource_core::{Filter, Page, Position, ReadOptions, RecordedEvent, Result};
+use rusqlite::Connection;
+
+use crate::error::failed;
+use crate::filter::searches;
+use crate::row::{self, Stored};
+use crate::search::{Parameter, Search, Wanted, Window};
+
+/// The most events of a page, if the caller names no limit.
+const PAGE_EVENTS: u64 = 1_000;
+/// The most events of a page, whatever the caller says.
+const MOST_EVENTS: u64 = 10_000;
+/// A page ends with the event that makes it larger than this.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// Reads one page, in one snapshot.
+pub(crate) fn page(connection: &Connection, filter: &Filter, options: &ReadOptions) -> Result<Page> {
+    let broken = |error| failed("reading", error);
+    // Ends when it is dropped, whatever happens.
+    let snapshot = connection.unchecked_transaction().map_err(broken)?;
+    let head = head(&snapshot).map_err(broken)?;
+    let until = options.until_position().map_or(head, |until| until.to_i64().min(head));
+    let window = Window { after: options.after_position().to_i64(), until };
+    let mut reading = Reading {
+        connection: &snapshot,
+        options,
+        limit: options.max_events().unwrap_or(PAGE_EVENTS).min(MOST_EVENTS),
+        events: Vec::new(),
+        bytes: 0,
+    };
+    let more = if reading.limit == 0 {
+        true
+    } else if window.after >= window.until {
+        false
+    } else {
+        match &*searches(&snapshot, filter, window, options).map_err(broken)? {
+            [only] => reading.walk(only)?,
+            several => reading.merge(several)?,
+        }
+    };
+    Ok(Page { events: reading.events, head: Position::try_from(head)?, more })
+}
+
+/// The position of the newest event there ever was.
+pub(crate) fn head(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached(include_str!("../sql/head.sql"))?.query_row([], |row| row.get(0))
+}
+
+/// The event at a position, if there is one.
+pub(crate) fn event_at(connection: &Connection, position: i64) -> Result<Option<Stored>> {
+    let broken = |error| failed("reading an event", error);
+    let statement = format!("SELECT {} FROM events AS e WHERE e.global_position = ?", row::COLUMNS);
+    let mut statement = connection.prepare_cached(&statement).map_err(broken)?;
+    let mut rows = statement.query([position]).map_err(broken)?;
+    rows.next().map_err(broken)?.map(row::decode).transpose()
+}
+
+struct Reading<'c> {
+    connection: &'c Connection,
+    options: &'c ReadOptions,
+    limit: u64,
+    events: Vec<RecordedEvent>,
+    bytes: usize,
+}
+
+impl Reading<'_> {
+    /// Takes the events as the search yields them; returns whether it stopped early.
+    fn walk(&mut self, search: &Search<'_>) -> Result<bool> {
+        let broken = |error| failed("reading", error);
+        let statement = search.statement(Wanted::Events, self.options.direction());
+        let mut statement = self.connection.prepare_cached(&statement).map_err(broken)?;
+        let limit = self.limit_parameter();
+        let parameters = rusqlite::params_from_iter(search.parameters().chain([&limit]));
+        let mut rows = statement.query(parameters).map_err(broken)?;
+        while let Some(row) = rows.next().map_err(broken)? {
+            if self.take(row::decode(row)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes what any of the searches yields, in order and each event once; returns whether it stopped early.
+    fn merge(&mut self, searches: &[Search<'_>]) -> Result<bool> {
+        for position in self.positions(searches).map_err(|error| failed("reading", error))? {
+            let stored = event_at(self.connection, position)?.ok_or_else(|| {
+                eventsource_core::Error::corrupt(format!(
+                    "an index names position {position}, which is empty"
+                ))
+            })?;
+            if self.take(stored) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The first positions that the searches yield together. Each is asked for as many as the page has room for.
+    fn positions(&self, searches: &[Search<'_>]) -> rusqlite::Result<Vec<i64>> {
+        let limit = self.limit_parameter();
+        let room = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let mut positions: Vec<i64> = Vec::new();
+        for search in searches {
+            let statement = search.statement(Wanted::Positions, self.options.direction());
+            let mut statement = self.connection.prepare_cached(&statement)?;
+            let parameters = rusqlite::params_from_iter(search.parameters().chain([&limit]));
+            for position in statement.query_map(parameters, |row| row.get(0))? {
+                positions.push(position?);
+            }
+            match self.options.direction() {
+                eventsource_core::Direction::Forward => positions.sort_unstable(),
+                eventsource_core::Direction::Backward => {
+                    positions.sort_unstable_by(|one, other| other.cmp(one))
+                }
+            }
+            positions.dedup();
+            positions.truncate(room);
+        }
+        Ok(positions)
+    }
+
+    /// Takes one event; returns whether the page is full.
+    fn take(&mut self, stored: Stored) -> bool {
+        self.bytes += stored.bytes;
+        self.events.push(stored.event);
+        self.bytes >= PAGE_BYTES || self.events.len() as u64 >= self.limit
+    }
+
+    fn limit_parameter(&self) -> Parameter<'static> {
+        Parameter::Number(self.limit.cast_signed())
+    }
+}

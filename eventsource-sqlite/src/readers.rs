@@ -1,0 +1,139 @@
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use eventsource_core::{Error, Result};
+use rusqlite::Connection;
+
+use crate::config::SqliteConfig;
+use crate::connection;
+use crate::queue::{Places, Queue};
+
+/// A read on whatever connection is free, or the reason why there is none. It leaves an answer to give.
+pub(crate) type ReadJob = Box<dyn FnOnce(Result<&Connection>) -> GiveAnswer + Send>;
+
+/// Gives the answer to whoever asked, who may look at the statistics then.
+pub(crate) type GiveAnswer = Box<dyn FnOnce()>;
+
+/// How many connections a store reads with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStatistics {
+    /// How many are open.
+    pub size: usize,
+    /// How many are reading.
+    pub in_use: usize,
+    /// How many are open and wait for work.
+    pub idle: usize,
+    /// How many there can be.
+    pub max: usize,
+}
+
+impl PoolStatistics {
+    pub(crate) fn of(size: usize, in_use: usize, max: usize) -> Self {
+        let in_use = in_use.min(size);
+        Self { size, in_use, idle: size - in_use, max }
+    }
+}
+
+impl fmt::Display for PoolStatistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { size, in_use, idle, max } = self;
+        write!(f, "{size} of {max} connections open, {in_use} in use, {idle} idle")
+    }
+}
+
+/// A few threads, each with a connection of its own that can only read. Each opens it when it first has work.
+pub(crate) struct Readers {
+    queue: Queue<ReadJob>,
+    counts: Arc<Counts>,
+    max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    open: AtomicUsize,
+    in_use: AtomicUsize,
+}
+
+impl Readers {
+    /// How many reads may wait for each connection, before further ones wait for a place.
+    const WAITING_PER_READER: usize = 256;
+
+    pub(crate) fn start(config: &SqliteConfig) -> Result<(Self, Vec<JoinHandle<()>>)> {
+        let (queue, jobs, places) = Queue::new(config.readers.saturating_mul(Self::WAITING_PER_READER));
+        let jobs = Arc::new(Mutex::new(jobs));
+        let counts = Arc::new(Counts::default());
+        let start = |_| {
+            let reader = Reader {
+                jobs: jobs.clone(),
+                places: places.clone(),
+                counts: counts.clone(),
+                config: config.clone(),
+                connection: None,
+            };
+            thread::Builder::new()
+                .name("eventsource-sqlite-reader".to_owned())
+                .spawn(move || reader.run())
+                .map_err(|error| {
+                    Error::unavailable("a thread to read with can't be started").with_source(error)
+                })
+        };
+        let threads = (0..config.readers).map(start).collect::<Result<_>>()?;
+        Ok((Self { queue, counts, max: config.readers }, threads))
+    }
+
+    pub(crate) async fn send(&self, job: ReadJob) -> Result<()> {
+        self.queue.send(job).await
+    }
+
+    pub(crate) fn close(&self) {
+        self.queue.close();
+    }
+
+    pub(crate) fn statistics(&self) -> PoolStatistics {
+        let open = self.counts.open.load(Ordering::Relaxed);
+        PoolStatistics::of(open, self.counts.in_use.load(Ordering::Relaxed), self.max)
+    }
+}
+
+struct Reader {
+    jobs: Arc<Mutex<Receiver<ReadJob>>>,
+    places: Places,
+    counts: Arc<Counts>,
+    config: SqliteConfig,
+    connection: Option<Connection>,
+}
+
+impl Reader {
+    fn run(mut self) {
+        while let Some(job) = self.next() {
+            self.places.free(1);
+            self.counts.in_use.fetch_add(1, Ordering::Relaxed);
+            let give_answer = job(self.connection());
+            self.counts.in_use.fetch_sub(1, Ordering::Relaxed);
+            give_answer();
+        }
+        if self.connection.is_some() {
+            self.counts.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The threads take turns: one waits for a job, the others wait for it to have one.
+    fn next(&self) -> Option<ReadJob> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+    }
+
+    fn connection(&mut self) -> Result<&Connection> {
+        match &mut self.connection {
+            Some(connection) => Ok(connection),
+            none => {
+                let connection = connection::open_reader(&self.config)?;
+                self.counts.open.fetch_add(1, Ordering::Relaxed);
+                Ok(none.insert(connection))
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use async_trait::async_trait;
+use eventsource_core::{
+    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Error, EventStore, Filter, Page,
+    Position, ReadOptions, Result, StreamId, Version,
+};
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+use crate::committer::{self, Committer, Job, Request, Watching};
+use crate::config::{Location, SqliteConfig};
+use crate::error::failed;
+use crate::queue::Queue;
+use crate::readers::{PoolStatistics, ReadJob, Readers};
+use crate::{connection, read, schema, stream};
+
+/// An event store in a SQLite file.
+///
+/// Its threads end when it is closed, or dropped. It works on any async executor.
+pub struct SqliteStore {
+    pub(crate) config: SqliteConfig,
+    pub(crate) log_id: Uuid,
+    writer: Queue<Job>,
+    /// None in memory: there, the writer reads.
+    readers: Option<Readers>,
+    /// None when closed, so that those who wait learn of it.
+    signal: Mutex<Option<ChangeSignal>>,
+    watching: Watching,
+    ended: watch::Receiver<Ended>,
+}
+
+/// What became of the writer's thread: nothing yet, or how it ended.
+type Ended = Option<std::result::Result<(), String>>;
+
+impl SqliteStore {
+    /// Opens the store, and creates it or brings its schema up to date where needed. Several processes may do so at
+    /// once.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the configuration makes no sense, if the directory does not exist, or if the file is not an
+    /// event store's, or a newer version's. Nothing is changed then. `Unavailable` if the file can't be opened or
+    /// written, or if another process holds it for longer than the busy timeout; `Corrupt` if it is damaged.
+    pub async fn open(config: SqliteConfig) -> Result<Self> {
+        let config = config.checked()?;
+        let (readers, reader_threads) = match config.location {
+            Location::File(_) => {
+                let (readers, threads) = Readers::start(&config)?;
+                (Some(readers), threads)
+            }
+            Location::Memory => (None, Vec::new()),
+        };
+        let (writer, jobs, places) = Queue::new(config.queue_capacity);
+        let signal = ChangeSignal::new();
+        let watching = Watching::default();
+        let committer = Committer {
+            jobs,
+            places,
+            signal: signal.clone(),
+            watching: watching.clone(),
+            config: config.clone(),
+        };
+        let (opened, log_id) = oneshot::channel();
+        let (end, ended) = watch::channel(None);
+        thread::Builder::new()
+            .name("eventsource-sqlite-writer".to_owned())
+            .spawn(move || write(committer, reader_threads, opened, end))
+            .map_err(|error| {
+                Error::unavailable("a thread to write with can't be started").with_source(error)
+            })?;
+        let log_id = log_id.await.map_err(|_| Error::backend("the writer's thread has ended"))??;
+        Ok(Self { config, log_id, writer, readers, signal: Mutex::new(Some(signal)), watching, ended })
+    }
+
+    /// How many connections it reads with.
+    #[must_use]
+    pub fn pool_statistics(&self) -> PoolStatistics {
+        let alone = || {
+            let size = usize::from(self.ended.borrow().is_none());
+            PoolStatistics::of(size, 0, 1)
+        };
+        self.readers.as_ref().map_or_else(alone, Readers::statistics)
+    }
+
+    /// How many appends wait for the writer.
+    #[must_use]
+    pub fn queue_length(&self) -> usize {
+        self.writer.len()
+    }
+
+    /// Runs `job` on a connection that is free.
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        let job: ReadJob = Box::new(move |connection| {
+            // If the future was dropped, nobody asks any more.
+            let result = (!answer.is_closed()).then(|| connection.and_then(job));
+            Box::new(move || drop(result.map(|result| answer.send(result))))
+        });
+        match &self.readers {
+            Some(readers) => readers.send(job).await?,
+            None => self.writer.send(Job::Read(job)).await?,
+        }
+        answered.await.map_err(|_| Error::unavailable("the thread that was to read has ended"))?
+    }
+
+    fn signal(&self) -> std::sync::MutexGuard<'_, Option<ChangeSignal>> {
+        self.signal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl EventStore for SqliteStore {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        append.validate()?;
+        let (answer, answered) = oneshot::channel();
+        self.writer.send(Job::Append(Request { append, answer })).await?;
+        answered.await.map_err(|_| Error::outcome_unknown("the writer's thread has ended"))?
+    }
+
+    async fn read_page(&self, filter: &Filter, options: &ReadOptions) -> Result<Page> {
+        options.validate(filter)?;
+        let (filter, options) = (filter.clone(), options.clone());
+        self.read(move |connection| read::page(connection, &filter, &options)).await
+    }
+
+    async fn head(&self) -> Result<Position> {
+        let head = |connection: &Connection| {
+            Position::try_from(read::head(connection).map_err(|error| failed("reading the head", error))?)
+        };
+        self.read(head).await
+    }
+
+    async fn stream_version(&self, stream: &StreamId) -> Result<Option<Version>> {
+        let stream = stream.clone();
+        self.read(move |connection| stream::version(connection, &stream)).await
+    }
+
+    fn changes(&self) -> Changes {
+        let changes = match &*self.signal() {
+            Some(signal) => signal.subscribe(),
+            None => ChangeSignal::new().subscribe(),
+        };
+        if self.watching.begin() {
+            // If the store is closed there is nothing to watch, and `changes` says so.
+            let _ = self.writer.send_unbounded(Job::Watch);
+        }
+        changes
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        match self.config.location {
+            Location::File(_) => Capabilities::none()
+                .with(Capability::Durable)
+                .with(Capability::Shared)
+                .with(Capability::Transactional),
+            Location::Memory => Capabilities::none(),
+        }
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.signal().take();
+        if let Some(readers) = &self.readers {
+            readers.close();
+        }
+        self.writer.close();
+        let mut ended = self.ended.clone();
+        let ended = ended
+            .wait_for(Option::is_some)
+            .await
+            .map_err(|_| Error::backend("the writer's thread ended out of turn"))?;
+        match &*ended {
+            Some(Err(message)) => Err(Error::backend(message.clone())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("location", &self.config.location)
+            .field("log_id", &self.log_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The life of the writer's thread.
+fn write(
+    committer: Committer,
+    readers: Vec<JoinHandle<()>>,
+    opened: oneshot::Sender<Result<Uuid>>,
+    end: watch::Sender<Ended>,
+) {
+    let config = committer.config.clone();
+    let connection = match open(&config) {
+        Ok((connection, log_id)) => {
+            if opened.send(Ok(log_id)).is_err() {
+                tracing::debug!(location = %config.location, "nobody waited for the store to open");
+            }
+            connection
+        }
+        Err(error) => {
+            let _ = opened.send(Err(error));
+            return;
+        }
+    };
+    let done = committer.run(&connection);
+    let ended = done.and(committer::end(connection, readers));
+    if let Err(error) = &ended {
+        tracing::warn!(location = %config.location, error = %error, "the store was not closed in order");
+    }
+    end.send_replace(Some(ended.map_err(|error| error.to_string())));
+}
+
+fn open(config: &SqliteConfig) -> Result<(Connection, Uuid)> {
+    let connection = connection::open_writer(config)?;
+    let log_id = schema::migrate(&connection, config)?;
+    connection::set_up_writer(&connection, config)
+        .map_err(|error| failed("setting the connection up", error))?;
+    Ok((connection, log_id))
+}

@@ -1,0 +1,94 @@
+use eventsource_core::{Append, Appended, Capability, Error, Result};
+use rusqlite::{Connection, Transaction, TransactionState};
+
+use crate::append::{Appender, Refusal, in_savepoint, verdict};
+use crate::config::Location;
+use crate::error::failed;
+use crate::store::SqliteStore;
+use crate::{filter, payload, schema};
+
+impl SqliteStore {
+    /// Appends within a transaction of yours, beside your own tables: both are committed, or neither is.
+    ///
+    /// The transaction belongs to a connection of yours to the same file. Begin it with
+    /// [`TransactionBehavior::Immediate`](rusqlite::TransactionBehavior::Immediate). One that was begun deferred and has
+    /// read already can't always get the write lock, however long it waits, and is `Unavailable` then. It holds the
+    /// log's write lock until you end it: append last, commit soon.
+    ///
+    /// The events are visible once you have committed, and what the commit promises depends on your connection's
+    /// `synchronous`. [`changes`](eventsource_core::EventStore::changes) wakes after the poll interval. After an error
+    /// nothing of the append is in the transaction, which goes on, unless SQLite has rolled it back itself (when the
+    /// disk is full, for instance).
+    ///
+    /// It blocks: call it where you use the connection.
+    ///
+    /// ```
+    /// use eventsource_core::{Append, EventStore, NewEvent};
+    /// use eventsource_sqlite::{SqliteConfig, SqliteStore};
+    /// use rusqlite::{Connection, TransactionBehavior};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("shop.db");
+    /// let store = SqliteStore::open(SqliteConfig::file(&path)).await?;
+    /// let mut own = Connection::open(&path)?;
+    /// own.execute_batch("CREATE TABLE stock (item TEXT PRIMARY KEY, left INTEGER NOT NULL)")?;
+    ///
+    /// let transaction = own.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    /// transaction.execute("INSERT INTO stock VALUES ('chair', 3)", [])?;
+    /// let counted = NewEvent::new("StockCounted", &("chair", 3))?;
+    /// let appended = store.append_in(&transaction, Append::events([counted]))?;
+    /// transaction.commit()?;
+    /// assert_eq!(store.head().await?, appended.last);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`append`](eventsource_core::EventStore::append), and `Unsupported` for a store in memory, `InvalidInput`
+    /// if the transaction is on another database. Whatever the kind, nothing was written.
+    pub fn append_in(&self, transaction: &Transaction<'_>, append: Append) -> Result<Appended> {
+        if self.config.location == Location::Memory {
+            return Err(Error::unsupported(Capability::Transactional));
+        }
+        append.validate()?;
+        lock(transaction).map_err(not_ours)?;
+        if schema::log_id(transaction).map_err(not_ours)? != self.log_id {
+            return Err(Error::invalid_input("the transaction is on another log's database"));
+        }
+        let broken = |error| failed("appending in a transaction", error);
+        if append.conditions().iter().any(|condition| filter::reads_payload(condition.filter())) {
+            payload::register_once(transaction).map_err(broken)?;
+        }
+        let mut appender = Appender::new(transaction).map_err(broken)?;
+        let mut head = appender.head().map_err(broken)?;
+        let now = self.config.clock.now();
+        verdict(in_savepoint(transaction, || {
+            let appended = appender.append(&append, &mut head, now)?;
+            if !appended.replayed {
+                appender.set_head(head).map_err(Refusal::from)?;
+            }
+            Ok(appended)
+        }))
+    }
+}
+
+/// Takes the write lock, if the transaction does not hold it. What is checked afterwards holds until it ends: SQLite
+/// gives the lock only to a transaction that sees the newest commit.
+fn lock(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.transaction_state(Some("main"))? != TransactionState::Write {
+        connection.execute("UPDATE log SET head = head WHERE id = 1", [])?;
+    }
+    Ok(())
+}
+
+fn not_ours(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        // No such table, no such column.
+        Some(rusqlite::ErrorCode::Unknown) => {
+            Error::invalid_input("the transaction is on a database that holds no log").with_source(error)
+        }
+        _ => failed("looking at the transaction's log", error),
+    }
+}

@@ -1,0 +1,199 @@
+//! The file: what is opened, what is refused, what is left behind.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod common;
+
+use std::fs;
+use std::time::Duration;
+
+use common::{fresh, one, open};
+use eventsource_core::{ErrorKind, EventStore, EventStoreExt, Filter, ReadOptions};
+use eventsource_sqlite::{SqliteConfig, SqliteStore};
+use rusqlite::Connection;
+
+async fn refusal(path: impl AsRef<std::path::Path>) -> eventsource_core::Error {
+    SqliteStore::open(SqliteConfig::file(path)).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn the_file_is_marked_and_in_wal_mode() {
+    let (_directory, path) = fresh();
+    let store = open(&path).await;
+    let own = Connection::open(&path).unwrap();
+    let pragma =
+        |name| own.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
+    assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
+    assert_eq!(pragma("application_id"), 0x4576_5374_i64.into());
+    assert_eq!(pragma("user_version"), 1_i64.into());
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_foreign_database_is_refused_and_left_as_it_is() {
+    let (_directory, path) = fresh();
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE mine (a)").unwrap();
+    let before = fs::read(&path).unwrap();
+    let error = refusal(&path).await;
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("not an event store's"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let (_directory, path) = fresh();
+    open(&path).await.close().await.unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
+    let error = refusal(&path).await;
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("newer version"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused_and_left_as_it_is() {
+    let (_directory, path) = fresh();
+    let text = "Dear diary, ".repeat(100);
+    fs::write(&path, &text).unwrap();
+    let error = refusal(&path).await;
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("not a SQLite database"), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[tokio::test]
+async fn paths_that_lead_nowhere_are_named() {
+    let (directory, path) = fresh();
+    let missing = refusal(directory.path().join("no").join("events.db")).await;
+    assert!(missing.to_string().contains("does not exist"), "{missing}");
+    let is_directory = refusal(directory.path()).await;
+    assert!(is_directory.to_string().contains("is a directory"), "{is_directory}");
+    fs::write(&path, "").unwrap();
+    let below_file = refusal(path.join("events.db")).await;
+    assert!(below_file.to_string().contains("no directory"), "{below_file}");
+    for error in [missing, is_directory, below_file, refusal("").await] {
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_is_never_a_uri() {
+    let (directory, _) = fresh();
+    let path = directory.path().join("file:a?mode=memory");
+    open(&path).await.close().await.unwrap();
+    assert!(path.is_file());
+}
+
+#[tokio::test]
+async fn numbers_that_make_no_sense_are_refused() {
+    for config in [
+        SqliteConfig::in_memory().readers(0),
+        SqliteConfig::in_memory().batch_limit(0),
+        SqliteConfig::in_memory().queue_capacity(0),
+        SqliteConfig::in_memory().poll_interval(Duration::ZERO),
+    ] {
+        assert_eq!(SqliteStore::open(config).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+}
+
+#[tokio::test]
+async fn close_leaves_one_file_and_no_thread() {
+    let (directory, path) = fresh();
+    let store = open(&path).await;
+    store.append(one("A")).await.unwrap();
+    store.head().await.unwrap();
+    assert_eq!(store.pool_statistics().size, 1);
+    assert_eq!(store.pool_statistics().to_string(), "1 of 4 connections open, 0 in use, 1 idle");
+    store.close().await.unwrap();
+    store.close().await.unwrap();
+    assert_eq!(store.pool_statistics().size, 0);
+    let left: Vec<_> =
+        fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["events.db"]);
+    assert_eq!(store.append(one("B")).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(store.head().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(store.changes().changed().await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn dropping_the_store_ends_its_threads_as_well() {
+    let (directory, path) = fresh();
+    let store = open(&path).await;
+    store.append(one("A")).await.unwrap();
+    store.head().await.unwrap();
+    let mut changes = store.changes();
+    drop(store);
+    let ended = async { while changes.changed().await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(5), ended).await.unwrap();
+    for _ in 0..500 {
+        // The WAL goes when the last connection does.
+        if fs::read_dir(directory.path()).unwrap().count() == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("connections are still open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_open_a_new_file_at_once() {
+    for _ in 0..10 {
+        let (_directory, path) = fresh();
+        let openings: Vec<_> = (0..8)
+            .map(|_| {
+                let path = path.clone();
+                tokio::spawn(async move {
+                    let store = SqliteStore::open(SqliteConfig::file(path)).await.unwrap();
+                    store.append(one("Opened")).await.unwrap();
+                    store
+                })
+            })
+            .collect();
+        let mut stores = Vec::new();
+        for opening in openings {
+            stores.push(opening.await.unwrap());
+        }
+        for store in &stores {
+            let page = store.read_page(&Filter::all(), &ReadOptions::new()).await.unwrap();
+            assert_eq!(page.events.len(), 8);
+        }
+    }
+}
+
+#[tokio::test]
+async fn positions_of_a_deleted_tail_are_never_given_out_again() {
+    let (_directory, path) = fresh();
+    let store = open(&path).await;
+    store.append(one("A")).await.unwrap();
+    let last = store.append(one("B")).await.unwrap().last;
+    store.close().await.unwrap();
+    let own = Connection::open(&path).unwrap();
+    own.execute("DELETE FROM events WHERE global_position = ?1", [last.to_i64()]).unwrap();
+    drop(own);
+    let store = open(&path).await;
+    assert_eq!(store.head().await.unwrap(), last);
+    assert!(store.append(one("C")).await.unwrap().first > last);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_decoded_is_corrupt_and_never_left_out() {
+    for damage in [
+        "payload = '{'",
+        "event_id = x'00'",
+        "tags = '{}'",
+        "timestamp = 9223372036854775807",
+        "schema_version = -1",
+        "metadata = '[]'",
+        "event_type = ''",
+    ] {
+        let (_directory, path) = fresh();
+        let store = open(&path).await;
+        for event_type in ["A", "B", "C"] {
+            store.append(one(event_type)).await.unwrap();
+        }
+        let own = Connection::open(&path).unwrap();
+        own.execute(&format!("UPDATE events SET {damage} WHERE global_position = 2"), []).unwrap();
+        let error = store.query(&Filter::all()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{damage}");
+        assert!(error.to_string().contains("position 2"), "{damage}: {error}");
+    }
+}
