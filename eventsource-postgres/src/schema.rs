@@ -6,11 +6,11 @@
 
 use eventsource_core::{Error, Result};
 use sqlx::postgres::{PgConnection, PgPool};
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::config::PayloadIndex;
-use crate::error::{Asked, Failure, reading};
+use crate::error::reading;
 use crate::schema_name::SchemaName;
 
 /// The class of the log's advisory lock; the key is the events table's oid, unique in a database.
@@ -25,62 +25,83 @@ const MIGRATIONS: [&[&str]; 1] =
 /// Brings the log in `schema` up to date, creating it if need be, and returns its id. Several processes may do so at
 /// once; when nothing is to be done, no right to change the schema is needed.
 pub(crate) async fn migrate(pool: &PgPool, schema: &SchemaName, index: &PayloadIndex) -> Result<Uuid> {
-    // One transaction for all of it: through a pooler, only a transaction stays on its server.
-    let mut transaction =
-        pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(reading)?;
-    let mut version = applied_version(&mut transaction, schema).await?;
-    if version < MIGRATIONS.len() || has_all_indexes(&mut transaction, schema, index).await? == Indexed::No {
-        sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext($2))")
-            .persistent(false)
-            .bind(MIGRATION_LOCK_CLASS)
-            .bind(schema.as_str())
-            .execute(&mut *transaction)
-            .await
-            .map_err(reading)?;
-        // Somebody else may have done it while we waited.
-        version = applied_version(&mut transaction, schema).await?;
-        if version == 0 {
-            create_schema(&mut transaction, schema).await?;
-        }
-        for (number, scripts) in (1_i32..).zip(MIGRATIONS).skip(version) {
-            for script in scripts {
-                let script = script.replace("{lock_class}", &LOG_LOCK_CLASS.to_string());
-                run(&mut transaction, schema, &script).await?;
-            }
-            run(
-                &mut transaction,
-                schema,
-                &format!("INSERT INTO {{schema}}.eventsource_migrations (version) VALUES ({number})"),
-            )
-            .await?;
-        }
-        for (_, statement) in index_statements(index) {
-            run(&mut transaction, schema, &statement).await?;
-        }
+    let mut transaction = begin(pool).await?;
+    if is_up_to_date(&mut transaction, schema, index).await? {
+        return log_id(transaction, schema).await;
     }
-    let id = sqlx::query(AssertSqlSafe(schema.fill_in("SELECT id FROM {schema}.log")))
+    transaction.rollback().await.map_err(reading)?;
+    // Another one, which begins with the lock: what a transaction has looked up before it waited, it may not look up
+    // again (the server caches that a name does not exist).
+    let mut transaction = begin(pool).await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext($2))")
+        .persistent(false)
+        .bind(MIGRATION_LOCK_CLASS)
+        .bind(schema.as_str())
+        .execute(&mut *transaction)
+        .await
+        .map_err(reading)?;
+    let version = applied_version(&mut transaction, schema).await?;
+    if version == 0 {
+        create_schema(&mut transaction, schema).await?;
+    }
+    for (number, scripts) in (1_i32..).zip(MIGRATIONS).skip(version) {
+        for script in scripts {
+            let script = script.replace("{lock_class}", &LOG_LOCK_CLASS.to_string());
+            run(&mut transaction, schema, &script).await?;
+        }
+        let applied = format!("INSERT INTO {{schema}}.eventsource_migrations (version) VALUES ({number})");
+        run(&mut transaction, schema, &applied).await?;
+    }
+    for (_, statement) in index_statements(index) {
+        run(&mut transaction, schema, &statement).await?;
+    }
+    log_id(transaction, schema).await
+}
+
+/// A transaction, because through a pooler only that stays on its server.
+async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
+    pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(reading)
+}
+
+/// The log's id; and the end of the transaction.
+async fn log_id(mut transaction: Transaction<'_, Postgres>, schema: &SchemaName) -> Result<Uuid> {
+    let id = sqlx::query_scalar(AssertSqlSafe(schema.fill_in("SELECT id FROM {schema}.log")))
         .persistent(false)
         .fetch_one(&mut *transaction)
         .await
-        .and_then(|row| row.try_get(0))
         .map_err(reading)?;
     // If the answer to this is lost, the next attempt finds out; nobody's events are at stake.
-    transaction.commit().await.map_err(|error| Failure::new(error, Asked::Nothing).to_error())?;
+    transaction.commit().await.map_err(reading)?;
     Ok(id)
+}
+
+async fn is_up_to_date(
+    connection: &mut PgConnection,
+    schema: &SchemaName,
+    index: &PayloadIndex,
+) -> Result<bool> {
+    if applied_version(connection, schema).await? < MIGRATIONS.len() {
+        return Ok(false);
+    }
+    for (name, _) in index_statements(index) {
+        if !exists(connection, schema, &name).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// How many migrations the log has seen; 0 if there is no log.
 async fn applied_version(connection: &mut PgConnection, schema: &SchemaName) -> Result<usize> {
-    let table = schema.fill_in("{schema}.eventsource_migrations");
-    if !exists(connection, &table).await? {
+    if !exists(connection, schema, "eventsource_migrations").await? {
         return Ok(0);
     }
-    let version: i32 =
-        sqlx::query_scalar(AssertSqlSafe(format!("SELECT coalesce(max(version), 0) FROM {table}")))
-            .persistent(false)
-            .fetch_one(connection)
-            .await
-            .map_err(reading)?;
+    let newest = "SELECT coalesce(max(version), 0) FROM {schema}.eventsource_migrations";
+    let version: i32 = sqlx::query_scalar(AssertSqlSafe(schema.fill_in(newest)))
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+        .map_err(reading)?;
     match usize::try_from(version) {
         Ok(version) if version <= MIGRATIONS.len() => Ok(version),
         _ => Err(Error::backend(format!(
@@ -93,9 +114,9 @@ async fn applied_version(connection: &mut PgConnection, schema: &SchemaName) -> 
 
 async fn create_schema(connection: &mut PgConnection, schema: &SchemaName) -> Result<()> {
     // Even `IF NOT EXISTS` asks for the right to create one.
-    let known: bool = sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL")
+    let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)")
         .persistent(false)
-        .bind(schema.to_string())
+        .bind(schema.as_str())
         .fetch_one(&mut *connection)
         .await
         .map_err(reading)?;
@@ -111,25 +132,6 @@ async fn create_schema(connection: &mut PgConnection, schema: &SchemaName) -> Re
         )",
     )
     .await
-}
-
-#[derive(PartialEq)]
-enum Indexed {
-    Yes,
-    No,
-}
-
-async fn has_all_indexes(
-    connection: &mut PgConnection,
-    schema: &SchemaName,
-    index: &PayloadIndex,
-) -> Result<Indexed> {
-    for (name, _) in index_statements(index) {
-        if !exists(connection, &format!("{schema}.\"{name}\"")).await? {
-            return Ok(Indexed::No);
-        }
-    }
-    Ok(Indexed::Yes)
 }
 
 /// The indexes that a choice asks for: name and statement.
@@ -156,13 +158,18 @@ fn index_statements(index: &PayloadIndex) -> Vec<(String, String)> {
     }
 }
 
-async fn exists(connection: &mut PgConnection, relation: &str) -> Result<bool> {
-    sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
-        .persistent(false)
-        .bind(relation)
-        .fetch_one(connection)
-        .await
-        .map_err(reading)
+/// Whether the schema has this table or index: asked of the catalogue, which the statement's snapshot shows as it is.
+async fn exists(connection: &mut PgConnection, schema: &SchemaName, relation: &str) -> Result<bool> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                        WHERE n.nspname = $1 AND c.relname = $2)",
+    )
+    .persistent(false)
+    .bind(schema.as_str())
+    .bind(relation)
+    .fetch_one(connection)
+    .await
+    .map_err(reading)
 }
 
 async fn run(connection: &mut PgConnection, schema: &SchemaName, script: &str) -> Result<()> {

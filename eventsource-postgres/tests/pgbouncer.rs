@@ -1,0 +1,71 @@
+//! Everything through Debian's pgbouncer in transaction mode: two transactions of one connection may run on different
+//! servers, and statements outside one may land anywhere.
+
+mod support;
+
+use eventsource_core::{Append, EventStore, EventStoreExt, ExpectedVersion, Filter};
+use eventsource_postgres::PostgresStore;
+use futures_util::future::join_all;
+use support::{event, one, order, small, tagged};
+use test_servers::{PgBouncer, Postgres};
+
+async fn bounced(name: &str) -> (PgBouncer, String) {
+    let url = Postgres::shared().await.create_database(name).await.unwrap();
+    let bouncer = PgBouncer::start(&url).await.unwrap();
+    let url = bouncer.url().to_owned();
+    (bouncer, url)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_stores_migrate_append_and_read_at_once() {
+    let (_bouncer, url) = bounced("at_once").await;
+    let stores = join_all((0..4).map(|_| PostgresStore::connect(small(&url).through_pgbouncer()))).await;
+    let stores: Vec<PostgresStore> = stores.into_iter().map(Result::unwrap).collect();
+    let mut tasks = Vec::new();
+    for (number, store) in stores.iter().enumerate() {
+        for task in 0..4 {
+            let store = store.clone();
+            tasks.push(tokio::spawn(async move {
+                let stream = order();
+                let mut version = None;
+                for n in 0..50 {
+                    let unit = format!("{number}/{task}/{n}");
+                    let boundary = Filter::tagged("unit", &unit).unwrap();
+                    let append =
+                        Append::to_stream(stream.clone(), version.into(), [tagged("Counted", &unit)])
+                            .fail_if(boundary.clone());
+                    version = store.append(append).await.unwrap().version_of(&stream);
+                    let found = store.query(&boundary).await.unwrap();
+                    assert_eq!(found.events.len(), 1);
+                    assert!(found.head >= found.events[0].position());
+                }
+                assert_eq!(store.stream_version(&stream).await.unwrap(), version);
+            }));
+        }
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let all = stores[0].query(&Filter::all()).await.unwrap();
+    assert_eq!((all.events.len(), all.head.to_raw()), (800, 800));
+    for store in &stores {
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conflicts_replays_and_transactions_of_the_callers() {
+    let (_bouncer, url) = bounced("conflicts").await;
+    let store = PostgresStore::connect(small(&url).through_pgbouncer()).await.unwrap();
+    let stream = order();
+    let append = Append::to_stream(stream.clone(), ExpectedVersion::NoStream, [event("A")]);
+    store.append(append.clone()).await.unwrap();
+    assert!(store.append(append).await.unwrap().replayed);
+    let again = Append::to_stream(stream, ExpectedVersion::NoStream, [event("B")]);
+    assert!(store.append(again).await.unwrap_err().is_conflict());
+    let mut transaction = store.pool().begin().await.unwrap();
+    store.append_in(&mut transaction, one("C")).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(store.head().await.unwrap().to_raw(), 2);
+    store.close().await.unwrap();
+}

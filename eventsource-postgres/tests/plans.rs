@@ -1,0 +1,137 @@
+//! The function's plans are made once for a connection's life, mostly while the log is empty. In one connection, the
+//! work of an append is watched by the server's own counters: how many rows and index entries it touches may not grow
+//! with the log, whether that was analysed or not.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use eventsource_core::{Append, EventStore, EventStoreExt, ExpectedVersion, Filter, FilterItem, ReadOptions};
+use eventsource_postgres::PostgresStore;
+use sqlx::Row as _;
+use support::{config, order, run, tagged};
+
+/// Enough that a scan of everything shows.
+const MANY: &str = "
+    INSERT INTO events (global_position, event_id, aggregate_id, aggregate_type, event_type, version, timestamp, payload,
+                        tags, tenant_id)
+    SELECT floor + n, gen_random_uuid(), gen_random_uuid(), 'Order', 'Type' || n % 3, 1, now(),
+           jsonb_build_object('customer_id', n), ARRAY['bulk:' || n % 7, 'unit:' || n],
+           '00000000-0000-0000-0000-000000000001'
+    FROM generate_series(1, 200000) n,
+         (SELECT greatest((SELECT max(global_position) FROM events), floor) AS floor FROM log) l;
+    INSERT INTO event_tags SELECT unnest(tags), global_position FROM events WHERE 'bulk:0' = ANY (tags)
+        OR global_position > (SELECT max(global_position) - 200000 FROM events)
+    ON CONFLICT DO NOTHING;";
+
+/// Appends with every shape of condition whose cost must not depend on the log's length.
+fn appends(number: usize) -> Vec<Append> {
+    let unique = format!("{number}");
+    let tag = || FilterItem::new().tag("unit", &unique).unwrap();
+    let filters = vec![
+        Filter::any_of([tag()]).unwrap(),
+        // A tag that is everywhere and one that is nowhere.
+        Filter::any_of([tag().tag("bulk", "1").unwrap()]).unwrap(),
+        Filter::any_of([tag().event_types(["Type0", "Type1"]).unwrap()]).unwrap(),
+        Filter::event_types([format!("Nowhere{number}")]).unwrap(),
+        // By generated SQL.
+        Filter::any_of([tag().all_payload("customer_id", 7).unwrap()]).unwrap(),
+        Filter::any_of([tag()]).unwrap().in_stream(order()),
+    ];
+    filters
+        .into_iter()
+        .map(|filter| {
+            Append::to_stream(order(), ExpectedVersion::NoStream, [tagged("Checked", &format!("new-{number}"))])
+                .fail_if(filter)
+        })
+        .collect()
+}
+
+/// Counts what an append reads, statistics aside: `most` index entries, and nothing by a scan of a table.
+async fn watch(store: &PostgresStore, number: usize, when: &str, most: i64) {
+    for (shape, append) in appends(number).into_iter().enumerate() {
+        let mut transaction = store.pool().begin().await.unwrap();
+        store.append_in(&mut transaction, append).await.unwrap();
+        let counters = sqlx::query(
+            "SELECT coalesce(sum(pg_stat_get_xact_tuples_returned(c.oid)) FILTER (WHERE c.relkind = 'r'), 0)::bigint,
+                    coalesce(sum(pg_stat_get_xact_tuples_returned(c.oid)) FILTER (WHERE c.relkind = 'i'), 0)::bigint
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = 'public' AND c.relname <> 'log'",
+        )
+        .fetch_one(&mut *transaction)
+        .await
+        .unwrap();
+        let (scanned, entries): (i64, i64) = (counters.get(0), counters.get(1));
+        assert_eq!(scanned, 0, "{when}, shape {shape}: a table is scanned");
+        assert!(entries <= most, "{when}, shape {shape}: {entries} index entries are read");
+        transaction.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_append_is_a_few_index_look_ups_on_an_empty_an_unanalysed_and_a_large_log() {
+    let config = config("plans").await.max_connections(1).max_lifetime(None);
+    let store = PostgresStore::connect(config).await.unwrap();
+    run(store.pool(), "ALTER TABLE events SET (autovacuum_enabled = off); ALTER TABLE event_tags SET (autovacuum_enabled = off)").await;
+    // Often enough that every plan is settled.
+    for number in 0..12 {
+        // It holds next to nothing, and reading that is no mistake.
+        watch(&store, number, "while it is empty", 400).await;
+    }
+    run(store.pool(), MANY).await;
+    for number in 1_000_000..1_000_006 {
+        watch(&store, number, "grown and never analysed", 60).await;
+    }
+    let began = Instant::now();
+    for number in 2_000_000..2_000_050 {
+        for append in appends(number) {
+            store.append(append).await.unwrap();
+        }
+    }
+    assert!(began.elapsed() < Duration::from_secs(20), "300 appends took {:?}", began.elapsed());
+    run(store.pool(), "VACUUM ANALYZE events; ").await;
+    run(store.pool(), "VACUUM ANALYZE event_tags").await;
+    for number in 3_000_000..3_000_006 {
+        watch(&store, number, "analysed", 60).await;
+    }
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_is_read_by_index_whatever_the_filter() {
+    let store = PostgresStore::connect(config("read_plans").await.max_connections(1)).await.unwrap();
+    let stream = order();
+    let filters = [
+        Filter::all(),
+        Filter::tagged("unit", "100000").unwrap(),
+        Filter::any_of([FilterItem::new().tag("unit", "5").unwrap().tag("bulk", "5").unwrap()]).unwrap(),
+        Filter::event_types(["Type1", "Type2", "Nowhere"]).unwrap(),
+        Filter::event_types(["Nowhere"]).unwrap(),
+        Filter::all().in_stream(stream.clone()),
+        Filter::any_of([
+            FilterItem::new().tag("unit", "7").unwrap(),
+            FilterItem::new().event_type("Nowhere").unwrap(),
+        ])
+        .unwrap(),
+    ];
+    let all_pages = async |when: &str| {
+        for filter in &filters {
+            for options in [ReadOptions::new(), ReadOptions::new().backward()] {
+                let began = Instant::now();
+                store.read_page(filter, &options.limit(10)).await.unwrap();
+                assert!(began.elapsed() < Duration::from_millis(400), "{when}: {filter:?}: {:?}", began.elapsed());
+            }
+        }
+    };
+    for _ in 0..12 {
+        all_pages("empty").await;
+    }
+    run(store.pool(), MANY).await;
+    // Reads are planned with the values; the autovacuum daemon is what keeps those plans fresh, and its work is done here.
+    run(store.pool(), "ANALYZE events; ANALYZE event_tags").await;
+    for _ in 0..3 {
+        all_pages("large").await;
+    }
+    assert!(!store.exists(&stream).await.unwrap());
+    store.close().await.unwrap();
+}
