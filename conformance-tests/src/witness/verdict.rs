@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -49,14 +50,14 @@ pub struct Violation {
 }
 
 /// What a history and its log broke of what was promised.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
     violations: Vec<Violation>,
 }
 
 impl Verdict {
     /// How many violations are spelt out: the first ones tell the story.
-    const MOST_SHOWN: usize = 12;
+    const MOST_SHOWN: usize = 16;
 
     /// All of it.
     #[must_use]
@@ -68,6 +69,14 @@ impl Verdict {
     #[must_use]
     pub fn breaks(&self, property: Property) -> bool {
         self.violations.iter().any(|violation| violation.property == property)
+    }
+
+    /// The first violation of each property, then the others.
+    fn one_of_each_first(&self) -> impl Iterator<Item = &Violation> {
+        let mut seen = HashSet::new();
+        let (firsts, others): (Vec<_>, Vec<_>) =
+            self.violations.iter().partition(|violation| seen.insert(violation.property));
+        firsts.into_iter().chain(others)
     }
 
     pub(super) fn add(&mut self, property: Property, text: impl Into<String>) {
@@ -82,13 +91,20 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the witness found {} broken promise(s)", self.violations.len())?;
-        for violation in self.violations.iter().take(Self::MOST_SHOWN) {
+        for violation in self.one_of_each_first().take(Self::MOST_SHOWN) {
             write!(f, "\n  {:?}: {}", violation.property, violation.text)?;
         }
         match self.violations.len().checked_sub(Self::MOST_SHOWN) {
             None | Some(0) => Ok(()),
             Some(more) => write!(f, "\n  … and {more} more"),
         }
+    }
+}
+
+impl fmt::Debug for Verdict {
+    /// As it is displayed: it is what a failed test shows.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

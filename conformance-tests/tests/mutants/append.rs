@@ -129,7 +129,8 @@ impl Mutant {
     pub(crate) fn hide_some(&self, appended: &Appended) {
         match self.ground.defect {
             Defect::LetsALateCommitInBelowTheHead if appended.first.to_raw().is_multiple_of(3) => {
-                self.ground.hide(appended.first, A_MOMENT);
+                // Long enough for others to be seen behind it.
+                self.ground.hide(appended.first, A_MOMENT * 10);
             }
             Defect::ShowsHalfAnAppend if appended.first < appended.last => {
                 self.ground.hide(appended.last, A_MOMENT);
