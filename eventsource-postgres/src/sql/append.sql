@@ -183,11 +183,14 @@ BEGIN
     FROM unnest(p_event_ids, p_event_requests) AS u(id, request)
     WHERE EXISTS (SELECT FROM {schema}.events e WHERE e.event_id = u.id OFFSET 0);
 
+    -- Row comparisons, because only the index that begins with aggregate_id can do them. Equalities would let the planner
+    -- take the one on aggregate_type while the log is small, and keep that plan (measured: 22,000 appends/s became 2,000).
     SELECT array_agg(coalesce(s.version, 0) ORDER BY s.ordinality) INTO v_versions
     FROM (
         SELECT u.ordinality, (
             SELECT e.version FROM {schema}.events e
-            WHERE e.aggregate_id = u.id AND e.aggregate_type = u.type
+            WHERE (e.aggregate_id, e.aggregate_type, e.version) >= (u.id, u.type, 1)
+                AND (e.aggregate_id, e.aggregate_type, e.version) <= (u.id, u.type, 9223372036854775807)
             ORDER BY e.aggregate_id DESC, e.aggregate_type DESC, e.version DESC LIMIT 1
         ) AS version
         FROM unnest(p_stream_types, p_stream_ids) WITH ORDINALITY AS u(type, id, ordinality)
