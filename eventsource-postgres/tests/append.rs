@@ -3,7 +3,8 @@
 mod support;
 
 use eventsource_core::{
-    Append, Conflict, ErrorKind, EventId, EventStore, EventStoreExt, ExpectedVersion, Filter, Position, Version,
+    Append, Conflict, ErrorKind, EventId, EventStore, EventStoreExt, ExpectedVersion, Filter, Position,
+    Version,
 };
 use futures_util::future::join_all;
 use sqlx::Row as _;
@@ -113,7 +114,11 @@ async fn everything_that_an_event_carries_is_in_its_columns() {
     let store = store("columns").await;
     let stream = order();
     store
-        .append(Append::to_stream(stream, ExpectedVersion::Any, [tagged("OrderCreated", "a").actor("ann").unwrap()]))
+        .append(Append::to_stream(
+            stream,
+            ExpectedVersion::Any,
+            [tagged("OrderCreated", "a").actor("ann").unwrap()],
+        ))
         .await
         .unwrap();
     let row = sqlx::query(

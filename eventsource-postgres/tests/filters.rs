@@ -107,7 +107,9 @@ async fn conditions_agree(
     // An append that is refused for its stream, if the condition lets it pass: it must leave no trace.
     let taken = all.iter().find_map(RecordedEvent::stream).unwrap().clone();
     let probe = |expected| {
-        Append::to_stream(taken.clone(), expected, [support::event("Probe")]).fail_if(filter.clone()).after(after)
+        Append::to_stream(taken.clone(), expected, [support::event("Probe")])
+            .fail_if(filter.clone())
+            .after(after)
     };
     match expected {
         None => {
@@ -200,7 +202,19 @@ impl Random {
     }
 
     fn scalar(&mut self) -> serde_json::Value {
-        let scalars = ["null", "true", "1", "1.0", "1e0", "0.1", "\"1\"", "\"A\\\"\"", "\"\"", "-0", "18446744073709551615"];
+        let scalars = [
+            "null",
+            "true",
+            "1",
+            "1.0",
+            "1e0",
+            "0.1",
+            "\"1\"",
+            "\"A\\\"\"",
+            "\"\"",
+            "-0",
+            "18446744073709551615",
+        ];
         serde_json::from_str(scalars[self.below(scalars.len())]).unwrap()
     }
 

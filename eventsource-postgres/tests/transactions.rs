@@ -37,7 +37,8 @@ async fn a_transaction_appends_several_times_and_survives_a_conflict() {
     let mut transaction = store.pool().begin().await.unwrap();
     store.append_in(&mut transaction, to_new(&stream)).await.unwrap();
     assert!(store.append_in(&mut transaction, to_new(&stream)).await.unwrap_err().is_conflict());
-    let boundary = eventsource_core::Append::events([event("X")]).fail_if(Filter::tagged("unit", "a").unwrap());
+    let boundary =
+        eventsource_core::Append::events([event("X")]).fail_if(Filter::tagged("unit", "a").unwrap());
     assert!(store.append_in(&mut transaction, boundary).await.unwrap_err().is_conflict());
     store.append_in(&mut transaction, one("Last")).await.unwrap();
     transaction.commit().await.unwrap();

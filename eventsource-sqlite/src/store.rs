@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use async_trait::async_trait;
@@ -20,8 +20,14 @@ use crate::{connection, read, schema, stream};
 
 /// An event store in a SQLite file.
 ///
-/// Its threads end when it is closed, or dropped. It works on any async executor.
+/// Cloning it shares everything. Its threads end when it is closed, or when the last clone is dropped. It works on any
+/// async executor.
+#[derive(Clone)]
 pub struct SqliteStore {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
     pub(crate) config: SqliteConfig,
     pub(crate) log_id: Uuid,
     writer: Queue<Job>,
@@ -72,23 +78,25 @@ impl SqliteStore {
                 Error::unavailable("a thread to write with can't be started").with_source(error)
             })?;
         let log_id = log_id.await.map_err(|_| Error::backend("the writer's thread has ended"))??;
-        Ok(Self { config, log_id, writer, readers, signal: Mutex::new(Some(signal)), watching, ended })
+        let signal = Mutex::new(Some(signal));
+        let shared = Shared { config, log_id, writer, readers, signal, watching, ended };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// How many connections it reads with.
     #[must_use]
     pub fn pool_statistics(&self) -> PoolStatistics {
         let alone = || {
-            let size = usize::from(self.ended.borrow().is_none());
+            let size = usize::from(self.shared.ended.borrow().is_none());
             PoolStatistics::of(size, 0, 1)
         };
-        self.readers.as_ref().map_or_else(alone, Readers::statistics)
+        self.shared.readers.as_ref().map_or_else(alone, Readers::statistics)
     }
 
     /// How many appends wait for the writer; large ones count as several (see [`SqliteConfig::queue_capacity`]).
     #[must_use]
     pub fn queue_length(&self) -> usize {
-        self.writer.len()
+        self.shared.writer.len()
     }
 
     /// Runs `job` on a connection that is free.
@@ -102,15 +110,15 @@ impl SqliteStore {
             let result = (!answer.is_closed()).then(|| connection.and_then(job));
             Box::new(move || drop(result.map(|result| answer.send(result))))
         });
-        match &self.readers {
+        match &self.shared.readers {
             Some(readers) => readers.send(job).await?,
-            None => self.writer.send(Job::Read(job), 1).await?,
+            None => self.shared.writer.send(Job::Read(job), 1).await?,
         }
         answered.await.map_err(|_| Error::unavailable("the thread that was to read has ended"))?
     }
 
     fn signal(&self) -> std::sync::MutexGuard<'_, Option<ChangeSignal>> {
-        self.signal.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.signal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,7 +128,7 @@ impl EventStore for SqliteStore {
         append.validate()?;
         let (answer, answered) = oneshot::channel();
         let places = committer::places(&append);
-        self.writer.send(Job::Append(Request { append, answer }), places).await?;
+        self.shared.writer.send(Job::Append(Request { append, answer }), places).await?;
         answered.await.map_err(|_| Error::outcome_unknown("the writer's thread has ended"))?
     }
 
@@ -147,15 +155,15 @@ impl EventStore for SqliteStore {
             Some(signal) => signal.subscribe(),
             None => ChangeSignal::new().subscribe(),
         };
-        if self.watching.begin() {
+        if self.shared.watching.begin() {
             // If the store is closed there is nothing to watch, and `changes` says so.
-            let _ = self.writer.send_unbounded(Job::Watch);
+            let _ = self.shared.writer.send_unbounded(Job::Watch);
         }
         changes
     }
 
     fn capabilities(&self) -> Capabilities {
-        match self.config.location {
+        match self.shared.config.location {
             Location::File(_) => Capabilities::none()
                 .with(Capability::Durable)
                 .with(Capability::Shared)
@@ -166,11 +174,11 @@ impl EventStore for SqliteStore {
 
     async fn close(&self) -> Result<()> {
         self.signal().take();
-        if let Some(readers) = &self.readers {
+        if let Some(readers) = &self.shared.readers {
             readers.close();
         }
-        self.writer.close();
-        let mut ended = self.ended.clone();
+        self.shared.writer.close();
+        let mut ended = self.shared.ended.clone();
         let ended = ended
             .wait_for(Option::is_some)
             .await
@@ -185,8 +193,8 @@ impl EventStore for SqliteStore {
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore")
-            .field("location", &self.config.location)
-            .field("log_id", &self.log_id)
+            .field("location", &self.shared.config.location)
+            .field("log_id", &self.shared.log_id)
             .finish_non_exhaustive()
     }
 }

@@ -51,12 +51,12 @@ impl SqliteStore {
     /// As for [`append`](eventsource_core::EventStore::append), and `Unsupported` for a store in memory, `InvalidInput`
     /// if the transaction is on another database. Whatever the kind, nothing was written.
     pub fn append_in(&self, transaction: &Transaction<'_>, append: Append) -> Result<Appended> {
-        if self.config.location == Location::Memory {
+        if self.shared.config.location == Location::Memory {
             return Err(Error::unsupported(Capability::Transactional));
         }
         append.validate()?;
         lock(transaction).map_err(not_ours)?;
-        if schema::log_id(transaction).map_err(not_ours)? != self.log_id {
+        if schema::log_id(transaction).map_err(not_ours)? != self.shared.log_id {
             return Err(Error::invalid_input("the transaction is on another log's database"));
         }
         let broken = |error| failed("appending in a transaction", error);
@@ -65,7 +65,7 @@ impl SqliteStore {
         }
         let mut appender = Appender::new(transaction).map_err(broken)?;
         let mut head = appender.head().map_err(broken)?;
-        let now = self.config.clock.now();
+        let now = self.shared.config.clock.now();
         verdict(in_savepoint(transaction, || {
             let appended = appender.append(&append, &mut head, now)?;
             if !appended.replayed {
