@@ -10,12 +10,14 @@ async fn run(program: &str, store: &str, directory: &Path) -> String {
     let mut command = Command::new(program);
     command.current_dir(directory).args(["--backend", store]);
     if store == "postgres" {
-        let name = Path::new(program).file_name().unwrap().to_str().unwrap();
-        let url = test_servers::Postgres::shared().await.create_database(name).await.unwrap();
+        let name =
+            Path::new(program).file_name().and_then(|name| name.to_str()).expect("a program has a name");
+        let url = test_servers::Postgres::shared().await.create_database(name).await.expect("a database");
         command.args(["--url", &url]);
     }
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    let Output { status, stdout, stderr } = command.output().expect("the program starts");
+    let text = |bytes| String::from_utf8(bytes).expect("programs print text");
+    let (stdout, stderr) = (text(stdout), text(stderr));
     assert!(status.success(), "{program} on {store}: {status}\n{stdout}\n{stderr}");
     stdout
 }
