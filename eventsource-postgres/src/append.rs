@@ -20,7 +20,8 @@ use crate::schema_name::SchemaName;
 
 /// The statement that calls the function, for a schema.
 pub(crate) fn statement(schema: &SchemaName) -> String {
-    let placeholders = (1..=Batch::ARGUMENTS).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ");
+    let placeholders =
+        (1..=Batch::ARGUMENTS).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ");
     format!(
         "SELECT firsts, statuses, part_versions, conflict_parts, conflict_positions, conflict_types \
          FROM {schema}.append_events({placeholders})"
@@ -111,10 +112,7 @@ impl<'a> Batch<'a> {
             None => None,
             Some(clock) => Some(eventsource_core::to_microseconds(clock.now())?),
         };
-        let asking = Asking {
-            appends: self.appends,
-            request_parts: self.request_parts.clone(),
-        };
+        let asking = Asking { appends: self.appends, request_parts: self.request_parts.clone() };
         let mut arguments = PgArguments::default();
         macro_rules! add {
             ($($value:expr),* $(,)?) => { $(
@@ -252,9 +250,8 @@ impl<'a> Batch<'a> {
             Some(items) => {
                 for item in items {
                     self.tags.extend(item.into_iter().flat_map(FilterItem::tag_set).map(|tag| tag.as_str()));
-                    self.types.extend(
-                        item.into_iter().flat_map(FilterItem::event_type_set).map(EventType::as_str),
-                    );
+                    self.types
+                        .extend(item.into_iter().flat_map(FilterItem::event_type_set).map(EventType::as_str));
                     self.item_tags.push(ordinal(self.tags.len())?);
                     self.item_types.push(ordinal(self.types.len())?);
                 }

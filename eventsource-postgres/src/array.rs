@@ -63,6 +63,9 @@ mod tests {
     #[test]
     fn every_element_is_quoted() {
         assert_eq!(array_literal([].into_iter()), "{}");
-        assert_eq!(array_literal([r#"a:{"b\",NULL}"#, "NULL", ""].into_iter()), r#"{"a:{\"b\\\",NULL}","NULL",""}"#);
+        assert_eq!(
+            array_literal([r#"a:{"b\",NULL}"#, "NULL", ""].into_iter()),
+            r#"{"a:{\"b\\\",NULL}","NULL",""}"#
+        );
     }
 }

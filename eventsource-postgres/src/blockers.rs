@@ -2,9 +2,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use chrono::DateTime;
-use eventsource_core::{
-    Append, Filter, FilterItem, NewEvent, Position, RecordedEvent, StreamId, Version,
-};
+use eventsource_core::{Append, Filter, FilterItem, NewEvent, Position, RecordedEvent, StreamId, Version};
 
 /// The events of earlier appends in a batch: those that a later condition must see although they are not stored yet.
 #[derive(Default)]
@@ -53,7 +51,8 @@ impl<'a> Earlier<'a> {
 
     /// Those that may match an item, by one of its tags or its types.
     fn candidates(&self, item: &FilterItem) -> Vec<usize> {
-        let named = |index: &HashMap<&str, Vec<usize>>, name: &str| index.get(name).cloned().unwrap_or_default();
+        let named =
+            |index: &HashMap<&str, Vec<usize>>, name: &str| index.get(name).cloned().unwrap_or_default();
         if let Some(tag) = item.tag_set().first() {
             named(&self.by_tag, tag.as_str())
         } else if item.event_type_set().is_empty() {

@@ -145,7 +145,8 @@ impl Log {
                 let begin = self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED");
                 let mut transaction = begin.await.map_err(nothing)?;
                 // What is lost before COMMIT was sent is rolled back.
-                let row = match timeout(self.answer_timeout, self.call_function(&mut transaction, arguments)).await
+                let row = match timeout(self.answer_timeout, self.call_function(&mut transaction, arguments))
+                    .await
                 {
                     Ok(answer) => answer.map_err(nothing)?,
                     Err(_) => return Err(Failure::timed_out()),

@@ -201,15 +201,15 @@ impl PostgresConfig {
     }
 
     pub(crate) async fn pool(&self) -> Result<PgPool> {
-        let url = self
-            .url
-            .as_deref()
-            .ok_or_else(|| Error::invalid_input("a configuration for a pool names no database to connect to"))?;
+        let url = self.url.as_deref().ok_or_else(|| {
+            Error::invalid_input("a configuration for a pool names no database to connect to")
+        })?;
         let options = PgConnectOptions::from_str(url).map_err(reading)?;
         let options = match self.statements {
             // A server's defaults must not stand in the way of every append, nor JIT in that of short reads.
-            Statements::Prepared => options
-                .options([("default_transaction_isolation", "read committed"), ("jit", "off")]),
+            Statements::Prepared => {
+                options.options([("default_transaction_isolation", "read committed"), ("jit", "off")])
+            }
             Statements::Unnamed => options.statement_cache_capacity(0).extra_float_digits(None),
         };
         let test = self.connection_test;
@@ -307,7 +307,9 @@ impl PayloadIndex {
         let Self::Keys(keys) = self else { return Ok(()) };
         for key in keys {
             if key.len() > Self::MAX_KEY_BYTES || !crate::schema_name::is_plain(key) {
-                return Err(Error::invalid_input("a key of a payload index is an ASCII identifier of 40 at most"));
+                return Err(Error::invalid_input(
+                    "a key of a payload index is an ASCII identifier of 40 at most",
+                ));
             }
         }
         Ok(())

@@ -194,13 +194,16 @@ mod tests {
 
     #[test]
     fn every_row_of_the_table() {
-        for code in ["55P03", "57014", "40001", "40P01", "25006", "53100", "53200", "53300", "08006", "57P01"] {
+        for code in ["55P03", "57014", "40001", "40P01", "25006", "53100", "53200", "53300", "08006", "57P01"]
+        {
             assert_eq!(kind(code), ErrorKind::Unavailable, "{code}");
         }
         for code in ["25P02", "22P02", "22P05", "54000"] {
             assert_eq!(kind(code), ErrorKind::InvalidInput, "{code}");
         }
-        for code in ["26000", "42P05", "42P01", "42703", "42883", "3F000", "42501", "3D000", "28P01", "23514", ""] {
+        for code in
+            ["26000", "42P05", "42P01", "42703", "42883", "3F000", "42501", "3D000", "28P01", "23514", ""]
+        {
             assert_eq!(kind(code), ErrorKind::Backend, "{code}");
         }
         for code in ["XX001", "XX002"] {

@@ -29,9 +29,9 @@ impl Bound {
     where
         T: sqlx::Encode<'v, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
     {
-        self.0
-            .add(value)
-            .map_err(|error| Error::invalid_input("a value can't be sent to the database").with_source(error))?;
+        self.0.add(value).map_err(|error| {
+            Error::invalid_input("a value can't be sent to the database").with_source(error)
+        })?;
         Ok(format!("${}", self.0.len()))
     }
 }
@@ -161,10 +161,8 @@ impl<V: Values> Branches<'_, V> {
                 let _ = write!(from, "{schema}.event_tags t0");
                 (position, order) = ("t0.position", &["t0.position"]);
             } else {
-                let _ = write!(
-                    from,
-                    " JOIN {schema}.event_tags t{number} ON t{number}.position = t0.position"
-                );
+                let _ =
+                    write!(from, " JOIN {schema}.event_tags t{number} ON t{number}.position = t0.position");
             }
             conditions.push(format!("t{number}.tag = {value}"));
         }

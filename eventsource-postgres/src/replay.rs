@@ -46,9 +46,7 @@ impl Log {
             .await
             .map_err(reading)?;
         let mut decoder = Rows::default();
-        rows.iter()
-            .map(|row| decoder.decode(row, 0).map(|stored| (stored.event.id(), stored)))
-            .collect()
+        rows.iter().map(|row| decoder.decode(row, 0).map(|stored| (stored.event.id(), stored))).collect()
     }
 
     async fn as_replay(

@@ -90,9 +90,8 @@ fn metadata(row: &PgRow, at: usize) -> Result<Metadata> {
     if let Some(causation) = row.try_get::<Option<Uuid>, _>(at + 3).map_err(row_error)? {
         metadata = metadata.caused_by(EventId::new(causation).map_err(broken)?);
     }
-    if let Some(sqlx::types::Json(entries)) = row
-        .try_get::<Option<sqlx::types::Json<BTreeMap<String, String>>>, _>(at + 4)
-        .map_err(row_error)?
+    if let Some(sqlx::types::Json(entries)) =
+        row.try_get::<Option<sqlx::types::Json<BTreeMap<String, String>>>, _>(at + 4).map_err(row_error)?
     {
         for (key, value) in entries {
             metadata = metadata.entry(key, value).map_err(broken)?;
@@ -104,7 +103,8 @@ fn metadata(row: &PgRow, at: usize) -> Result<Metadata> {
 /// A jsonb column's text, as the server sends it: a version byte, then the text.
 fn json_text(row: &PgRow, at: usize) -> Result<&str> {
     let value = row.try_get_raw(at).map_err(row_error)?;
-    let bytes = value.as_bytes().map_err(|error| Error::corrupt("a payload is missing").with_source(error))?;
+    let bytes =
+        value.as_bytes().map_err(|error| Error::corrupt("a payload is missing").with_source(error))?;
     match bytes {
         [1, text @ ..] => std::str::from_utf8(text)
             .map_err(|error| Error::corrupt("a stored payload is not UTF-8").with_source(error)),

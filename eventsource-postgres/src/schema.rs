@@ -114,12 +114,13 @@ async fn applied_version(connection: &mut PgConnection, schema: &SchemaName) -> 
 
 async fn create_schema(connection: &mut PgConnection, schema: &SchemaName) -> Result<()> {
     // Even `IF NOT EXISTS` asks for the right to create one.
-    let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)")
-        .persistent(false)
-        .bind(schema.as_str())
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(reading)?;
+    let known: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)")
+            .persistent(false)
+            .bind(schema.as_str())
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(reading)?;
     if !known {
         run(connection, schema, "CREATE SCHEMA {schema}").await?;
     }

@@ -71,7 +71,19 @@ mod tests {
 
     #[test]
     fn hostile_names_are_refused() {
-        for name in ["", "a b", "x\"; DROP TABLE events; --", "a.b", "1a", "pg_temp", "PG_x", "é", "a\0", "a$body$", "'"] {
+        for name in [
+            "",
+            "a b",
+            "x\"; DROP TABLE events; --",
+            "a.b",
+            "1a",
+            "pg_temp",
+            "PG_x",
+            "é",
+            "a\0",
+            "a$body$",
+            "'",
+        ] {
             assert!(name.parse::<SchemaName>().is_err(), "{name:?}");
         }
         assert!("a".repeat(64).parse::<SchemaName>().is_err());

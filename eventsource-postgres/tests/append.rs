@@ -1,9 +1,12 @@
 //! Group commit: who shares a batch has his own verdict; and what an append leaves behind.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use eventsource_core::{
-    Append, Conflict, ErrorKind, EventId, EventStore, EventStoreExt, ExpectedVersion, Filter, Position, Version,
+    Append, Conflict, ErrorKind, EventId, EventStore, EventStoreExt, ExpectedVersion, Filter, Position,
+    Version,
 };
 use futures_util::future::join_all;
 use sqlx::Row as _;
@@ -113,7 +116,11 @@ async fn everything_that_an_event_carries_is_in_its_columns() {
     let store = store("columns").await;
     let stream = order();
     store
-        .append(Append::to_stream(stream, ExpectedVersion::Any, [tagged("OrderCreated", "a").actor("ann").unwrap()]))
+        .append(Append::to_stream(
+            stream,
+            ExpectedVersion::Any,
+            [tagged("OrderCreated", "a").actor("ann").unwrap()],
+        ))
         .await
         .unwrap();
     let row = sqlx::query(

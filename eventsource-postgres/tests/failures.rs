@@ -1,5 +1,7 @@
 //! What breaks on the way, and what the caller is told about the data.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::time::Duration;
@@ -57,8 +59,9 @@ async fn a_cancelled_statement_wrote_nothing() {
 
 #[tokio::test]
 async fn no_answer_in_time_is_unknown_and_the_same_append_settles_it() {
-    let store =
-        PostgresStore::connect(config("no_answer").await.answer_timeout(Duration::from_millis(300))).await.unwrap();
+    let store = PostgresStore::connect(config("no_answer").await.answer_timeout(Duration::from_millis(300)))
+        .await
+        .unwrap();
     let mut holding = store.pool().begin().await.unwrap();
     store.append_in(&mut holding, one("Holding")).await.unwrap();
     let append = one("Slow");

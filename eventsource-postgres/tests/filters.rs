@@ -1,6 +1,8 @@
 //! Filters mean in SQL what they mean in `Filter::matches`: random events, random filters, both judged; for reads of
 //! every kind and for conditions, against stored events and against events of the same batch.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -107,7 +109,9 @@ async fn conditions_agree(
     // An append that is refused for its stream, if the condition lets it pass: it must leave no trace.
     let taken = all.iter().find_map(RecordedEvent::stream).unwrap().clone();
     let probe = |expected| {
-        Append::to_stream(taken.clone(), expected, [support::event("Probe")]).fail_if(filter.clone()).after(after)
+        Append::to_stream(taken.clone(), expected, [support::event("Probe")])
+            .fail_if(filter.clone())
+            .after(after)
     };
     match expected {
         None => {
@@ -196,11 +200,23 @@ impl Random {
     }
 
     fn time(&mut self) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::microseconds(self.below(6) as i64)
+        DateTime::UNIX_EPOCH + TimeDelta::microseconds(i64::try_from(self.below(6)).unwrap())
     }
 
     fn scalar(&mut self) -> serde_json::Value {
-        let scalars = ["null", "true", "1", "1.0", "1e0", "0.1", "\"1\"", "\"A\\\"\"", "\"\"", "-0", "18446744073709551615"];
+        let scalars = [
+            "null",
+            "true",
+            "1",
+            "1.0",
+            "1e0",
+            "0.1",
+            "\"1\"",
+            "\"A\\\"\"",
+            "\"\"",
+            "-0",
+            "18446744073709551615",
+        ];
         serde_json::from_str(scalars[self.below(scalars.len())]).unwrap()
     }
 

@@ -2,6 +2,8 @@
 //! work of an append is watched by the server's own counters: how many rows and index entries it touches may not grow
 //! with the log, whether that was analysed or not.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::time::{Duration, Instant};
@@ -41,8 +43,12 @@ fn appends(number: usize) -> Vec<Append> {
     filters
         .into_iter()
         .map(|filter| {
-            Append::to_stream(order(), ExpectedVersion::NoStream, [tagged("Checked", &format!("new-{number}"))])
-                .fail_if(filter)
+            Append::to_stream(
+                order(),
+                ExpectedVersion::NoStream,
+                [tagged("Checked", &format!("new-{number}"))],
+            )
+            .fail_if(filter)
         })
         .collect()
 }
@@ -87,7 +93,8 @@ async fn an_append_is_a_few_index_look_ups_whenever_its_plans_were_made() {
             run(store.pool(), "ALTER TABLE event_tags SET (autovacuum_enabled = off)").await;
         }
         while filled < level {
-            let events: Vec<_> = (0..10.min(level - filled)).map(|n| tagged("Fill", &format!("{filled}/{n}"))).collect();
+            let events: Vec<_> =
+                (0..10.min(level - filled)).map(|n| tagged("Fill", &format!("{filled}/{n}"))).collect();
             filled += events.len();
             store.append(Append::to_stream(order(), ExpectedVersion::NoStream, events)).await.unwrap();
         }
@@ -140,7 +147,11 @@ async fn a_page_is_read_by_index_whatever_the_filter() {
             for options in [ReadOptions::new(), ReadOptions::new().backward()] {
                 let began = Instant::now();
                 store.read_page(filter, &options.limit(10)).await.unwrap();
-                assert!(began.elapsed() < Duration::from_millis(400), "{when}: {filter:?}: {:?}", began.elapsed());
+                assert!(
+                    began.elapsed() < Duration::from_millis(400),
+                    "{when}: {filter:?}: {:?}",
+                    began.elapsed()
+                );
             }
         }
     };

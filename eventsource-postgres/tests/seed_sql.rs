@@ -1,6 +1,8 @@
 //! Every reading or maintaining statement of the tutorial runs as it stands there; and what the log promises survives
 //! its archiving.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use chrono::{TimeDelta, Utc};
@@ -18,7 +20,8 @@ async fn filled(name: &str) -> (PostgresStore, StreamId) {
     #[expect(clippy::disallowed_methods, reason = "the statements compare with the server's time")]
     let long_ago = Utc::now() - TimeDelta::days(800);
     let old = |name: &str| tagged(name, "old").occurred_at(long_ago).unwrap();
-    let events = [old("OrderCreated"), old("OrderPaid"), tagged("OrderShipped", "new"), tagged("OrderClosed", "new")];
+    let events =
+        [old("OrderCreated"), old("OrderPaid"), tagged("OrderShipped", "new"), tagged("OrderClosed", "new")];
     store.append(Append::to_stream(stream.clone(), ExpectedVersion::NoStream, events)).await.unwrap();
     store.append(Append::events([tagged("PricesRaised", "new")])).await.unwrap();
     (store, stream)
@@ -199,9 +202,13 @@ async fn archiving_the_beginning() {
     let old = Filter::tagged("unit", "old").unwrap();
     assert!(store.query(&old).await.unwrap().events.is_empty());
     let mixed = Filter::any_of([FilterItem::new().event_type("OrderCreated").unwrap()]).unwrap();
-    let append = Append::to_stream(stream.clone(), ExpectedVersion::Exact(4_u64.try_into().unwrap()), [tagged("A", "x")])
-        .fail_if(old)
-        .fail_if(mixed);
+    let append = Append::to_stream(
+        stream.clone(),
+        ExpectedVersion::Exact(4_u64.try_into().unwrap()),
+        [tagged("A", "x")],
+    )
+    .fail_if(old)
+    .fail_if(mixed);
     let appended = store.append(append).await.unwrap();
     assert_eq!(appended.first, Position::from_raw(6));
     assert_eq!(appended.version_of(&stream).unwrap().get(), 5);

@@ -1,5 +1,7 @@
 //! `append_in`, and what holding the log's lock means for the others.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::time::{Duration, Instant};
@@ -37,7 +39,8 @@ async fn a_transaction_appends_several_times_and_survives_a_conflict() {
     let mut transaction = store.pool().begin().await.unwrap();
     store.append_in(&mut transaction, to_new(&stream)).await.unwrap();
     assert!(store.append_in(&mut transaction, to_new(&stream)).await.unwrap_err().is_conflict());
-    let boundary = eventsource_core::Append::events([event("X")]).fail_if(Filter::tagged("unit", "a").unwrap());
+    let boundary =
+        eventsource_core::Append::events([event("X")]).fail_if(Filter::tagged("unit", "a").unwrap());
     assert!(store.append_in(&mut transaction, boundary).await.unwrap_err().is_conflict());
     store.append_in(&mut transaction, one("Last")).await.unwrap();
     transaction.commit().await.unwrap();
