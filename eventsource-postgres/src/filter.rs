@@ -92,8 +92,24 @@ pub(crate) struct Branch {
     pub(crate) condition: String,
     /// The column that holds the position.
     pub(crate) position: &'static str,
-    /// The column whose order is log order within the branch, and which its index is sorted by.
-    pub(crate) order: &'static str,
+    /// The columns that its index is sorted by; in the branch, their order is log order.
+    pub(crate) order: &'static [&'static str],
+}
+
+impl Branch {
+    /// The columns to sort by, in this direction (`ASC`, `DESC`).
+    pub(crate) fn order_by(&self, direction: &str) -> String {
+        self.order.iter().map(|column| format!("{column} {direction}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The events of a stream between two versions.
+///
+/// Row comparisons, because only the index that begins with aggregate_id can do them: a plan that is made while the log
+/// is small may otherwise take the one on aggregate_type, and is kept.
+pub(crate) fn in_versions(id: &str, name: &str, from: &str, until: &str) -> String {
+    let columns = "(e.aggregate_id, e.aggregate_type, e.version)";
+    format!("{columns} >= ({id}, {name}, {from}) AND {columns} <= ({id}, {name}, {until})")
 }
 
 /// Makes a filter's branches.
@@ -138,12 +154,12 @@ impl<V: Values> Branches<'_, V> {
         let schema = self.schema;
         let mut from = String::new();
         let mut conditions = Vec::new();
-        let mut position = "e.global_position";
+        let (mut position, mut order): (_, &[_]) = ("e.global_position", &["e.global_position"]);
         for (number, tag) in item.into_iter().flat_map(FilterItem::tag_set).enumerate() {
             let value = self.values.text(tag.as_str())?;
             if number == 0 {
                 let _ = write!(from, "{schema}.event_tags t0");
-                position = "t0.position";
+                (position, order) = ("t0.position", &["t0.position"]);
             } else {
                 let _ =
                     write!(from, " JOIN {schema}.event_tags t{number} ON t{number}.position = t0.position");
@@ -160,10 +176,11 @@ impl<V: Values> Branches<'_, V> {
         if let Some(item) = item {
             self.payload(item, &mut conditions)?;
         }
-        Ok(Branch { from, condition: all_of(&conditions), position, order: position })
+        Ok(Branch { from, condition: all_of(&conditions), position, order })
     }
 
-    /// A stream is narrow enough: everything else is looked at event by event, in the order of its versions.
+    /// A stream is narrow enough: everything else is looked at event by event, in the order of its versions. Which ones
+    /// is the caller's to add ([`in_versions`]).
     fn in_stream(&mut self, filter: &Filter) -> Result<Branch> {
         let mut conditions = Vec::new();
         self.scope(filter, &mut conditions)?;
@@ -187,7 +204,7 @@ impl<V: Values> Branches<'_, V> {
             from: format!("{}.events e", self.schema),
             condition: all_of(&conditions),
             position: "e.global_position",
-            order: "e.version",
+            order: &["e.aggregate_id", "e.aggregate_type", "e.version"],
         })
     }
 
@@ -197,11 +214,6 @@ impl<V: Values> Branches<'_, V> {
 
     fn scope(&mut self, filter: &Filter, conditions: &mut Vec<String>) -> Result<()> {
         let scope = filter.scope();
-        if let Some(stream) = scope.stream() {
-            conditions.push(format!("e.aggregate_id = {}", self.values.uuid(stream.aggregate_id())?));
-            let aggregate_type = self.values.text(stream.aggregate_type().as_str())?;
-            conditions.push(format!("e.aggregate_type = {aggregate_type}"));
-        }
         if let Some(tenant) = scope.tenant() {
             conditions.push(format!("e.tenant_id = {}", self.values.uuid(tenant.as_uuid())?));
         }
@@ -278,7 +290,13 @@ pub(crate) fn first_match(
     filter: &Filter,
 ) -> Result<(String, Vec<String>)> {
     let mut values = Listed::default();
-    let branches = Branches { schema, index, values: &mut values }.of(filter)?;
+    let mut branches = Branches { schema, index, values: &mut values }.of(filter)?;
+    if let Some(stream) = filter.scope().stream() {
+        let id = values.uuid(stream.aggregate_id())?;
+        let name = values.text(stream.aggregate_type().as_str())?;
+        let range = in_versions(&id, &name, "1", &i64::MAX.to_string());
+        branches.iter_mut().for_each(|branch| branch.condition.push_str(&format!(" AND {range}")));
+    }
     let union = branches
         .iter()
         .map(|branch| {

@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Row as _, ValueRef as _};
 
 use crate::connection::ReadConnection;
 use crate::error::reading;
-use crate::filter::{Bound, Branch, Branches};
+use crate::filter::{Bound, Branch, Branches, in_versions};
 use crate::log::Log;
 use crate::row::{COLUMNS, Rows};
 
@@ -67,8 +67,13 @@ impl Log {
 
     pub(crate) async fn stream_version(&self, stream: &StreamId) -> Result<Option<Version>> {
         let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
-        let sql = "SELECT max(version) FROM {schema}.events WHERE aggregate_id = $1 AND aggregate_type = $2";
-        let version: Option<i64> = sqlx::query_scalar(AssertSqlSafe(self.schema.fill_in(sql)))
+        let sql = format!(
+            "SELECT (SELECT e.version FROM {}.events e WHERE {} \
+             ORDER BY e.aggregate_id DESC, e.aggregate_type DESC, e.version DESC LIMIT 1)",
+            self.schema,
+            in_versions("$1", "$2", "1", &i64::MAX.to_string())
+        );
+        let version: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
             .persistent(self.is_preparing())
             .bind(stream.aggregate_id())
             .bind(stream.aggregate_type().as_str())
@@ -109,17 +114,18 @@ impl Log {
                     self.schema
                 )
             };
-            let mut range = format!(" AND e.version > coalesce({}, 0)", version_at(&after));
+            let mut from = format!("greatest({} + 1, 1", version_at(&after));
+            let mut to = format!("least({}", i64::MAX);
             if let Some(until) = &until {
-                let bound = version_at(&format!("({until} + 1)"));
-                range.push_str(&format!(" AND e.version < coalesce({bound}, {})", i64::MAX));
+                to.push_str(&format!(", {} - 1", version_at(&format!("({until} + 1)"))));
             }
             if let Some(first) = options.first_version() {
-                range.push_str(&format!(" AND e.version >= {}", values.add(first.to_i64())?));
+                from.push_str(&format!(", {}", values.add(first.to_i64())?));
             }
             if let Some(last) = options.last_version() {
-                range.push_str(&format!(" AND e.version <= {}", values.add(last.to_i64())?));
+                to.push_str(&format!(", {}", values.add(last.to_i64())?));
             }
+            let range = format!(" AND {}", in_versions(&id, &name, &(from + ")"), &(to + ")")));
             for branch in &mut branches {
                 branch.condition.push_str(&range);
             }
@@ -130,16 +136,20 @@ impl Log {
         };
         let events = match branches.as_slice() {
             [one] => format!(
-                "SELECT {COLUMNS} FROM {} WHERE {} ORDER BY {} {direction} LIMIT {limit}",
-                one.from, one.condition, one.order
+                "SELECT {COLUMNS} FROM {} WHERE {} ORDER BY {} LIMIT {limit}",
+                one.from,
+                one.condition,
+                one.order_by(direction)
             ),
             several => {
                 let union = several
                     .iter()
-                    .map(|Branch { from, condition, position, order }| {
+                    .map(|branch| {
+                        let Branch { from, condition, position, .. } = branch;
+                        let order = branch.order_by(direction);
                         format!(
                             "(SELECT {position} AS position FROM {from} WHERE {condition} \
-                             ORDER BY {order} {direction} LIMIT {limit})"
+                             ORDER BY {order} LIMIT {limit})"
                         )
                     })
                     .collect::<Vec<_>>()

@@ -1,5 +1,7 @@
 //! Group commit: who shares a batch has his own verdict; and what an append leaves behind.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use eventsource_core::{

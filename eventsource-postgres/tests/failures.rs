@@ -1,5 +1,7 @@
 //! What breaks on the way, and what the caller is told about the data.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::time::Duration;

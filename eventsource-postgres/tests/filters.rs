@@ -1,6 +1,8 @@
 //! Filters mean in SQL what they mean in `Filter::matches`: random events, random filters, both judged; for reads of
 //! every kind and for conditions, against stored events and against events of the same batch.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -198,7 +200,7 @@ impl Random {
     }
 
     fn time(&mut self) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::microseconds(self.below(6) as i64)
+        DateTime::UNIX_EPOCH + TimeDelta::microseconds(i64::try_from(self.below(6)).unwrap())
     }
 
     fn scalar(&mut self) -> serde_json::Value {

@@ -1,5 +1,7 @@
 //! Migrations: from several at once, into any schema, never backwards.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! Everything through Debian's pgbouncer in transaction mode: two transactions of one connection may run on different
 //! servers, and statements outside one may land anywhere.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use eventsource_core::{Append, EventStore, EventStoreExt, ExpectedVersion, Filter};

@@ -2,6 +2,8 @@
 //! work of an append is watched by the server's own counters: how many rows and index entries it touches may not grow
 //! with the log, whether that was analysed or not.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,8 @@
 //! Every reading or maintaining statement of the tutorial runs as it stands there; and what the log promises survives
 //! its archiving.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use chrono::{TimeDelta, Utc};

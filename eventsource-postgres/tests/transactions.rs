@@ -1,5 +1,7 @@
 //! `append_in`, and what holding the log's lock means for the others.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::time::{Duration, Instant};
