@@ -1,11 +1,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use eventsource_core::{Append, Appended, ChangeSignal, Error, EventId, Result};
-use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{AssertSqlSafe, Executor as _};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Executor as _, Postgres};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::append::{Asking, Batch, Verdict};
 use crate::config::Statements;
@@ -29,6 +31,8 @@ pub(crate) struct Committer {
     queue: mpsc::Receiver<Request>,
     /// Taken from the queue, but it could not join the last batch.
     held: Option<Request>,
+    /// Kept from batch to batch, since when: giving it back to the pool costs a round trip.
+    kept: Option<(PoolConnection<Postgres>, Instant)>,
     batch_limit: usize,
 }
 
@@ -36,6 +40,10 @@ impl Committer {
     /// A batch's size beyond the number of its appends; a larger append goes alone.
     const MOST_EVENTS: usize = 4_096;
     const MOST_BYTES: usize = 8 << 20;
+    /// How long the connection is kept while nothing is asked.
+    const IDLE: Duration = Duration::from_millis(10);
+    /// How long it is kept at all, so that the pool can end it when it is too old.
+    const KEEP: Duration = Duration::from_secs(10);
 
     pub(crate) fn new(
         log: Arc<Log>,
@@ -43,7 +51,7 @@ impl Committer {
         queue: mpsc::Receiver<Request>,
         batch_limit: usize,
     ) -> Self {
-        Self { log, changes, queue, held: None, batch_limit }
+        Self { log, changes, queue, held: None, kept: None, batch_limit }
     }
 
     pub(crate) async fn run(mut self) {
@@ -55,7 +63,7 @@ impl Committer {
     async fn next_batch(&mut self) -> Option<Vec<Request>> {
         let first = match self.held.take() {
             Some(held) => held,
-            None => self.queue.recv().await?,
+            None => self.next_request().await?,
         };
         // Whoever was told the last verdicts may ask again at once: let them, before the batch is closed.
         tokio::task::yield_now().await;
@@ -75,7 +83,17 @@ impl Committer {
         Some(batch)
     }
 
-    async fn commit(&self, requests: Vec<Request>) {
+    async fn next_request(&mut self) -> Option<Request> {
+        if self.kept.is_some() {
+            if let Ok(request) = timeout(Self::IDLE, self.queue.recv()).await {
+                return request;
+            }
+            self.kept = None;
+        }
+        self.queue.recv().await
+    }
+
+    async fn commit(&mut self, requests: Vec<Request>) {
         match self.call(&requests).await {
             Ok(verdicts) => self.answer(requests, verdicts).await,
             Err(failure) if requests.len() > 1 && failure.blames_a_request() => {
@@ -92,12 +110,60 @@ impl Committer {
         }
     }
 
-    async fn call(&self, requests: &[Request]) -> Result<Vec<Verdict>, Failure> {
+    async fn call(&mut self, requests: &[Request]) -> Result<Vec<Verdict>, Failure> {
         let encoded = Batch::new(requests.iter().map(|request| &request.append), &self.log)
             .and_then(|batch| batch.into_arguments(&self.log));
         let (arguments, asking) = encoded.map_err(Failure::encoding)?;
-        let row = self.log.call_and_commit(arguments).await?;
+        let row = self.call_and_commit(arguments).await?;
         asking.verdicts(&row).map_err(Failure::decoding)
+    }
+
+    /// Calls the function in a transaction of its own and waits for the commit.
+    async fn call_and_commit(&mut self, arguments: PgArguments) -> Result<PgRow, Failure> {
+        let nothing = |error| Failure::new(error, Asked::Nothing);
+        let lost = |error| Failure::new(error, Asked::Commit);
+        let Log { pool, statements, answer_timeout, .. } = &*self.log;
+        match statements {
+            Statements::Prepared => {
+                let (mut connection, since) = match self.kept.take() {
+                    Some(kept) => kept,
+                    None => (pool.acquire().await.map_err(nothing)?, Instant::now()),
+                };
+                let call = self.log.call_function(&mut connection, arguments);
+                match timeout(*answer_timeout, call).await {
+                    Ok(answer) => {
+                        let row = answer.map_err(lost)?;
+                        // Others need it more, where it is the pool's last one.
+                        let is_spare =
+                            pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections();
+                        if is_spare && since.elapsed() < Self::KEEP {
+                            self.kept = Some((connection, since));
+                        }
+                        Ok(row)
+                    }
+                    Err(_) => {
+                        // Nobody may be given this connection: its answer could still come.
+                        drop(connection.detach());
+                        Err(Failure::timed_out())
+                    }
+                }
+            }
+            Statements::Unnamed => {
+                let begin = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED");
+                let mut transaction = begin.await.map_err(nothing)?;
+                // What is lost before COMMIT was sent is rolled back.
+                let call = self.log.call_function(&mut transaction, arguments);
+                let row = match timeout(*answer_timeout, call).await {
+                    Ok(answer) => answer.map_err(nothing)?,
+                    Err(_) => return Err(Failure::timed_out()),
+                };
+                match timeout(*answer_timeout, transaction.commit()).await {
+                    Ok(committed) => committed.map_err(lost)?,
+                    Err(_) => return Err(Failure::timed_out()),
+                }
+                Ok(row)
+            }
+        }
     }
 
     async fn answer(&self, requests: Vec<Request>, verdicts: Vec<Verdict>) {
@@ -124,46 +190,10 @@ impl Committer {
 }
 
 impl Log {
-    /// Calls the function in a transaction of its own and waits for the commit.
-    async fn call_and_commit(&self, arguments: sqlx::postgres::PgArguments) -> Result<PgRow, Failure> {
-        let nothing = |error| Failure::new(error, Asked::Nothing);
-        let lost = |error| Failure::new(error, Asked::Commit);
-        match self.statements {
-            Statements::Prepared => {
-                let mut connection = self.pool.acquire().await.map_err(nothing)?;
-                let call = self.call_function(&mut connection, arguments);
-                match timeout(self.answer_timeout, call).await {
-                    Ok(answer) => answer.map_err(lost),
-                    Err(_) => {
-                        // Nobody may be given this connection: its answer could still come.
-                        drop(connection.detach());
-                        Err(Failure::timed_out())
-                    }
-                }
-            }
-            Statements::Unnamed => {
-                let begin = self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED");
-                let mut transaction = begin.await.map_err(nothing)?;
-                // What is lost before COMMIT was sent is rolled back.
-                let row = match timeout(self.answer_timeout, self.call_function(&mut transaction, arguments))
-                    .await
-                {
-                    Ok(answer) => answer.map_err(nothing)?,
-                    Err(_) => return Err(Failure::timed_out()),
-                };
-                match timeout(self.answer_timeout, transaction.commit()).await {
-                    Ok(committed) => committed.map_err(lost)?,
-                    Err(_) => return Err(Failure::timed_out()),
-                }
-                Ok(row)
-            }
-        }
-    }
-
     async fn call_function(
         &self,
         connection: &mut PgConnection,
-        arguments: sqlx::postgres::PgArguments,
+        arguments: PgArguments,
     ) -> sqlx::Result<PgRow> {
         let query = sqlx::query_with(AssertSqlSafe(Arc::clone(&self.append_statement)), arguments)
             .persistent(self.is_preparing());
