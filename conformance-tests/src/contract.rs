@@ -184,6 +184,7 @@ macro_rules! __contract {
             times_are_kept_to_the_microsecond,
             times_long_ago_and_far_ahead_come_back,
             a_time_with_an_offset_is_an_instant,
+            a_leap_second_is_the_second_that_follows,
             schema_versions_come_back,
         }
         validation {
