@@ -241,6 +241,8 @@ macro_rules! __contract {
             a_retry_is_answered_whatever_happened_since,
             a_retry_after_a_lost_refusal_is_refused_again,
             whatever_is_lost_each_append_is_stored_once,
+            a_command_whose_answer_is_lost_is_carried_out_once,
+            a_command_that_may_have_been_carried_out_says_so,
         }
         held requires Transactional {
             a_resuming_reader_misses_nothing_while_a_transaction_is_held_open_for_seconds,
