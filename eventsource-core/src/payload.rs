@@ -4,6 +4,7 @@ mod canonical;
 mod check;
 mod finite;
 mod lookup;
+mod misfit;
 mod number;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 pub(crate) use lookup::lookup;
+pub(crate) use misfit::Misfit;
 pub(crate) use number::Number;
 
 /// An event's facts: JSON text, kept as text.
@@ -90,10 +92,11 @@ impl Payload {
     /// The value that serde reads from it; it may borrow from the payload.
     ///
     /// # Errors
-    /// `Corrupt` if the JSON has not the shape of `T`.
+    /// `Corrupt` if the JSON has not the shape of `T`. The cause says where and what was expected, not what is there.
     pub fn deserialize<'de, T: Deserialize<'de>>(&'de self) -> Result<T> {
-        serde_json::from_str(&self.0)
-            .map_err(|error| Error::corrupt("the payload has not the expected shape").with_source(error))
+        serde_json::from_str(&self.0).map_err(|error| {
+            Error::corrupt("the payload has not the expected shape").with_source(Misfit::from(error))
+        })
     }
 }
 

@@ -62,3 +62,30 @@ fn lookup_follows_object_keys_only() {
 fn debug_shows_no_content() {
     assert_eq!(format!("{:?}", Payload::from_json(r#""secret""#).unwrap()), "Payload(8 bytes)");
 }
+
+#[test]
+fn a_misfit_says_what_was_expected_and_not_what_was_there() {
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "it is never made")]
+    struct Card {
+        number: u64,
+        owner: uuid::Uuid,
+    }
+    #[derive(Debug, Deserialize)]
+    enum Colour {
+        Red,
+    }
+    fn misfit<T: std::fmt::Debug + for<'de> Deserialize<'de>>(json: &str) -> String {
+        let error = Payload::from_json(json).unwrap().deserialize::<T>().unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(!format!("{error:?} {error} {cause}").contains("4111"), "{error:?}");
+        cause
+    }
+    assert_eq!(misfit::<Card>(r#"{"number":"4111"}"#), "invalid type, expected u64 at line 1 column 16");
+    assert_eq!(misfit::<Card>(r#"{"number":-4111}"#), "invalid value, expected u64 at line 1 column 15");
+    assert_eq!(misfit::<Card>(r#"{"number":1}"#), "missing field `owner` at line 1 column 12");
+    assert!(misfit::<Card>(r#"{"number":1,"owner":"4111, expected 4111"}"#).ends_with("is refused"));
+    assert_eq!(misfit::<Colour>(r#""4111""#), "unknown variant, expected `Red` at line 1 column 6");
+    assert_eq!(misfit::<Vec<u8>>(r#"[4111]"#), "invalid value, expected u8 at line 1 column 5");
+    let _ = Colour::Red;
+}
