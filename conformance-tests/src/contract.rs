@@ -150,6 +150,7 @@ macro_rules! __contract {
         predicate {
             all_must_hold_or_any_must,
             numbers_compare_by_value,
+            the_longest_and_smallest_numbers_are_found,
             strings_compare_character_by_character,
             null_booleans_and_their_names_differ,
             a_path_leads_through_objects_only,

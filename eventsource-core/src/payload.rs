@@ -24,8 +24,9 @@ pub(crate) use number::Number;
 /// number may be spelt differently (`1e2` as `100`). Equality is by value in the same sense. Cloning shares the text.
 ///
 /// All stores refuse the same things: text that is no JSON ([RFC 8259](https://www.rfc-editor.org/rfc/rfc8259)), a key
-/// that stands twice in one object, NUL characters and lone surrogates in strings, numbers beyond `f64`'s range or
-/// longer than 1,000 characters, more than 127 levels of nesting, more than [`MAX_BYTES`](Self::MAX_BYTES).
+/// that stands twice in one object, NUL characters and lone surrogates in strings, numbers beyond `f64`'s range, or
+/// longer than 1,000 characters when they are written without an exponent, more than 127 levels of nesting, more than
+/// [`MAX_BYTES`](Self::MAX_BYTES).
 ///
 /// ```
 /// use eventsource_core::Payload;

@@ -89,3 +89,31 @@ fn a_misfit_says_what_was_expected_and_not_what_was_there() {
     assert_eq!(misfit::<Vec<u8>>(r#"[4111]"#), "invalid value, expected u8 at line 1 column 5");
     let _ = Colour::Red;
 }
+
+#[test]
+fn a_number_is_bounded_as_it_is_written_out_and_reads_back_as_itself() {
+    for (spelt, written_out) in [
+        ("1200", "1200"),
+        ("-1.50e3", "-1500"),
+        ("-0.0", "0"),
+        ("0.00120", "0.0012"),
+        ("12.5e-1", "1.25"),
+        ("12.5e-2", "0.125"),
+        ("5E-3", "0.005"),
+    ] {
+        assert_eq!(Number::parse(spelt).unwrap().to_string(), written_out, "{spelt}");
+    }
+    let small = format!("0.{}1", "0".repeat(997));
+    let exact = format!("0.{}", "9".repeat(998));
+    refused(&format!("-{exact}"));
+    for longest in [small.as_str(), &exact, "1e-998", "1.7976931348623157e308", "5e-324"] {
+        let number = Number::parse(longest).unwrap();
+        assert_eq!(Number::parse(&number.to_string()), Some(number), "{longest}");
+        assert!(Payload::from_json(longest).is_ok(), "{longest}");
+    }
+    // PostgreSQL spells these with more characters than a number has.
+    refused(&format!("0.{}1e-400", "0".repeat(900)));
+    refused("1e-1000");
+    refused("0e-1000");
+    refused("0e99999999999999999999");
+}
