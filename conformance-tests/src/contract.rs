@@ -144,6 +144,7 @@ macro_rules! __contract {
             filters_that_differ_have_different_fingerprints,
             a_filter_of_a_thousand_items_works,
             an_item_of_a_thousand_types_works,
+            an_item_of_as_much_as_there_may_be_works,
             values_never_become_syntax,
             tenants_narrow_like_any_scope,
         }
@@ -191,6 +192,7 @@ macro_rules! __contract {
         validation {
             one_event_too_many_is_refused,
             too_much_payload_is_refused,
+            too_much_beside_the_payload_is_refused,
             one_condition_too_many_is_refused,
             one_tag_too_many_is_refused,
             a_schema_version_out_of_range_is_refused,
@@ -201,6 +203,7 @@ macro_rules! __contract {
             tags_that_mean_nothing_are_refused,
             payloads_that_no_store_could_give_back_are_refused,
             an_empty_filter_never_means_everything,
+            a_filter_beyond_its_bounds_is_refused,
             predicates_that_mean_nothing_are_refused,
             times_that_mean_nothing_are_refused,
         }

@@ -43,6 +43,11 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// The most items of one filter.
+    pub const MAX_ITEMS: usize = 1_000;
+    /// The most event types, tags and payload predicates of all its items together.
+    pub const MAX_PARTS: usize = 10_000;
+
     /// Every event of the scope that is set afterwards; of the log, if none is.
     #[must_use]
     pub fn all() -> Self {
@@ -52,7 +57,9 @@ impl Filter {
     /// The events that match at least one of `items`.
     ///
     /// # Errors
-    /// `InvalidInput` if there is no item, or if one of them is empty.
+    /// `InvalidInput` if there is no item, or if one of them is empty, or if a limit is passed:
+    /// [`MAX_ITEMS`](Self::MAX_ITEMS), [`MAX_PARTS`](Self::MAX_PARTS), [`FilterItem::MAX_TAGS`],
+    /// [`FilterItem::MAX_PREDICATES`].
     pub fn any_of(items: impl IntoIterator<Item = FilterItem>) -> Result<Self> {
         let items: BTreeSet<FilterItem> = items.into_iter().collect();
         if items.is_empty() {
@@ -63,6 +70,15 @@ impl Filter {
         if items.iter().any(FilterItem::is_empty) {
             return Err(Error::invalid_input("a filter item is never empty; `Filter::all` says everything"));
         }
+        let (max, parts) = (Self::MAX_PARTS, items.iter().map(FilterItem::part_count).sum::<usize>());
+        if items.len() > Self::MAX_ITEMS || parts > max {
+            return Err(Error::invalid_input(format!(
+                "a filter has at most {} items with {max} parts, not {} with {parts}",
+                Self::MAX_ITEMS,
+                items.len()
+            )));
+        }
+        items.iter().try_for_each(FilterItem::validate)?;
         Ok(Self { items: Some(items), scope: Scope::default() })
     }
 
