@@ -100,28 +100,29 @@ impl Filter {
         Self::any_of([FilterItem::new().tag(key, value)?])
     }
 
-    /// Narrows it to one stream.
+    /// Narrows it to one stream; called again, to the last one only.
     #[must_use]
     pub fn in_stream(mut self, stream: StreamId) -> Self {
         self.scope.stream = Some(stream);
         self
     }
 
-    /// Narrows it to one tenant.
+    /// Narrows it to one tenant; called again, to the last one only.
     #[must_use]
     pub fn in_tenant(mut self, tenant: TenantId) -> Self {
         self.scope.tenant = Some(tenant);
         self
     }
 
-    /// Narrows it to the streams of one aggregate type.
+    /// Narrows it to the streams of one aggregate type; called again, to the last one only.
     #[must_use]
     pub fn of_aggregate_type(mut self, aggregate_type: AggregateType) -> Self {
         self.scope.aggregate_type = Some(aggregate_type);
         self
     }
 
-    /// Narrows it to events that occurred at this time or later; it is cut to the microsecond.
+    /// Narrows it to events that occurred at this time or later; it is cut to the microsecond. Called again, the last
+    /// time counts.
     ///
     /// # Errors
     /// `InvalidInput` if the year does not lie between 1 and 9999, or if this is later than `occurred_until`.
@@ -130,7 +131,8 @@ impl Filter {
         Ok(self)
     }
 
-    /// Narrows it to events that occurred at this time or earlier; it is cut to the microsecond.
+    /// Narrows it to events that occurred at this time or earlier; it is cut to the microsecond. Called again, the last
+    /// time counts.
     ///
     /// # Errors
     /// `InvalidInput` if the year does not lie between 1 and 9999, or if this is earlier than `occurred_from`.
