@@ -345,6 +345,12 @@ impl RecordedEvent {
         &self.event.metadata
     }
 
+    /// How long all its texts are, in bytes: what [`NewEvent::byte_count`] counts.
+    #[must_use]
+    pub fn byte_count(&self) -> usize {
+        self.event.byte_count()
+    }
+
     /// Whether this is `event`, stored: the same id, stream and content. A time that `event` leaves to the store
     /// always fits. This is how a store tells a repeated append from an id that was used twice.
     #[must_use]

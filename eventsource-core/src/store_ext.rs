@@ -139,8 +139,7 @@ impl Reading {
         }
         if let Some(last) = page.events.last() {
             self.options = self.options.clone().beyond(last.position());
-            let bytes: u64 =
-                page.events.iter().map(|event| event.payload().as_json().len() as u64 + 128).sum();
+            let bytes: u64 = page.events.iter().map(|event| event.byte_count() as u64 + 128).sum();
             let average = bytes / page.events.len() as u64;
             let growth = (self.page_size * 4).min(Self::LARGEST_PAGE);
             self.page_size = (Self::PAGE_BYTES / average).clamp(1, growth);
