@@ -144,12 +144,14 @@ macro_rules! __contract {
             filters_that_differ_have_different_fingerprints,
             a_filter_of_a_thousand_items_works,
             an_item_of_a_thousand_types_works,
+            an_item_of_as_much_as_there_may_be_works,
             values_never_become_syntax,
             tenants_narrow_like_any_scope,
         }
         predicate {
             all_must_hold_or_any_must,
             numbers_compare_by_value,
+            the_longest_and_smallest_numbers_are_found,
             strings_compare_character_by_character,
             null_booleans_and_their_names_differ,
             a_path_leads_through_objects_only,
@@ -184,11 +186,13 @@ macro_rules! __contract {
             times_are_kept_to_the_microsecond,
             times_long_ago_and_far_ahead_come_back,
             a_time_with_an_offset_is_an_instant,
+            a_leap_second_is_the_second_that_follows,
             schema_versions_come_back,
         }
         validation {
             one_event_too_many_is_refused,
             too_much_payload_is_refused,
+            too_much_beside_the_payload_is_refused,
             one_condition_too_many_is_refused,
             one_tag_too_many_is_refused,
             a_schema_version_out_of_range_is_refused,
@@ -199,6 +203,7 @@ macro_rules! __contract {
             tags_that_mean_nothing_are_refused,
             payloads_that_no_store_could_give_back_are_refused,
             an_empty_filter_never_means_everything,
+            a_filter_beyond_its_bounds_is_refused,
             predicates_that_mean_nothing_are_refused,
             times_that_mean_nothing_are_refused,
         }
@@ -240,6 +245,8 @@ macro_rules! __contract {
             a_retry_is_answered_whatever_happened_since,
             a_retry_after_a_lost_refusal_is_refused_again,
             whatever_is_lost_each_append_is_stored_once,
+            a_command_whose_answer_is_lost_is_carried_out_once,
+            a_command_that_may_have_been_carried_out_says_so,
         }
         held requires Transactional {
             a_resuming_reader_misses_nothing_while_a_transaction_is_held_open_for_seconds,

@@ -32,8 +32,8 @@ pub struct Append {
 impl Append {
     /// The most events of one append.
     pub const MAX_EVENTS: usize = 10_000;
-    /// The most payload of one append, in bytes: 128 MiB.
-    pub const MAX_PAYLOAD_BYTES: usize = 128 << 20;
+    /// The most payload, tags and metadata of one append, in bytes: 128 MiB.
+    pub const MAX_BYTES: usize = 128 << 20;
     /// The most conditions of one append.
     pub const MAX_CONDITIONS: usize = 100;
 
@@ -119,7 +119,7 @@ impl Append {
     /// # Errors
     /// `InvalidInput` if there is no event or a part without one, if a stream or an event id is named twice, if
     /// [`after`](Self::after) has no condition to apply to, or if a limit is passed: [`MAX_EVENTS`](Self::MAX_EVENTS),
-    /// [`MAX_PAYLOAD_BYTES`](Self::MAX_PAYLOAD_BYTES), [`MAX_CONDITIONS`](Self::MAX_CONDITIONS),
+    /// [`MAX_BYTES`](Self::MAX_BYTES), [`MAX_CONDITIONS`](Self::MAX_CONDITIONS),
     /// [`NewEvent::MAX_TAGS`], a schema version of 0.
     pub fn validate(&self) -> Result<()> {
         if self.parts.is_empty() || self.parts.iter().any(|part| part.events.is_empty()) {
@@ -136,10 +136,8 @@ impl Append {
         if self.conditions.len() > Self::MAX_CONDITIONS {
             return too_many("conditions", Self::MAX_CONDITIONS);
         }
-        if self.each_event().map(|(_, event)| event.payload().as_json().len()).sum::<usize>()
-            > Self::MAX_PAYLOAD_BYTES
-        {
-            return too_many("bytes of payload", Self::MAX_PAYLOAD_BYTES);
+        if self.each_event().map(|(_, event)| event.byte_count()).sum::<usize>() > Self::MAX_BYTES {
+            return too_many("bytes of payload, tags and metadata", Self::MAX_BYTES);
         }
         self.each_event().try_for_each(|(_, event)| event.validate())?;
         if self.event_count() > 1 {

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Utc};
 
 use crate::{Error, Result};
 
@@ -28,17 +28,41 @@ impl Clock for SystemClock {
     }
 }
 
-/// Cuts a time to the microsecond, which is what every store keeps.
+/// Cuts a time to the microsecond, which is what every store keeps. A leap second (`23:59:60`), which no database
+/// knows, becomes the second that follows.
 ///
 /// # Errors
 /// `InvalidInput` if the year does not lie between 1 and 9999, which not every store can hold.
 pub fn to_microseconds(time: DateTime<Utc>) -> Result<DateTime<Utc>> {
-    if !(1..=9999).contains(&time.year()) {
-        return Err(Error::invalid_input(format!(
-            "a time lies between the years 1 and 9999, not in {}",
-            time.year()
-        )));
+    DateTime::from_timestamp_micros(time.timestamp_micros())
+        .filter(|time| (1..=9999).contains(&time.year()))
+        .ok_or_else(|| {
+            Error::invalid_input(format!("a time lies between the years 1 and 9999, not in {}", time.year()))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(text: &str) -> Option<String> {
+        to_microseconds(text.parse().unwrap()).ok().map(|time| time.to_rfc3339())
     }
-    let nanoseconds = i64::from(time.timestamp_subsec_nanos() % 1_000);
-    Ok(time - TimeDelta::nanoseconds(nanoseconds))
+
+    #[test]
+    fn times_are_cut_towards_the_past() {
+        assert_eq!(cut("2026-01-02T03:04:05.123456999Z").unwrap(), "2026-01-02T03:04:05.123456+00:00");
+        assert_eq!(cut("1969-12-31T23:59:59.999999999Z").unwrap(), "1969-12-31T23:59:59.999999+00:00");
+        assert_eq!(cut("0001-01-01T00:00:00Z").unwrap(), "0001-01-01T00:00:00+00:00");
+        assert_eq!(cut("9999-12-31T23:59:59.9999999Z").unwrap(), "9999-12-31T23:59:59.999999+00:00");
+        assert_eq!((cut("0000-12-31T23:59:59Z"), cut("+10000-01-01T00:00:00Z")), (None, None));
+        assert!(to_microseconds(DateTime::<Utc>::MAX_UTC).is_err());
+        assert!(to_microseconds(DateTime::<Utc>::MIN_UTC).is_err());
+    }
+
+    #[test]
+    fn a_leap_second_is_the_second_that_follows() {
+        assert_eq!(cut("2016-12-31T23:59:60.5Z").unwrap(), "2017-01-01T00:00:00.500+00:00");
+        assert_eq!(cut("9999-12-31T23:59:60Z"), None);
+    }
 }

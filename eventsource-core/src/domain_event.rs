@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::payload::Misfit;
 use crate::{Error, NewEvent, Payload, RecordedEvent, Result, Tag};
 
 /// A typed event: how it becomes a [`NewEvent`], and how it is read back.
@@ -46,7 +47,7 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
         let whole = Payload::from_serialize(self)?;
         let tagged: Tagged<'_> = serde_json::from_str(whole.as_json()).map_err(|error| {
             Error::invalid_input(r#"a domain event is an enum with #[serde(tag = "type", content = "data")]"#)
-                .with_source(error)
+                .with_source(Misfit::from(error))
         })?;
         let payload = Payload::from_json(tagged.data.map_or("null", RawValue::get))?;
         Ok(NewEvent::from_payload(tagged.event_type.as_ref().try_into()?, payload).tags(self.tags()?))
@@ -60,7 +61,7 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
         let not_decoded = |error: serde_json::Error| {
             let (event_type, position) = (event.event_type(), event.position());
             Error::corrupt(format!("the event {event_type} at position {position} can't be decoded"))
-                .with_source(error)
+                .with_source(Misfit::from(error))
         };
         let data: &RawValue = serde_json::from_str(event.payload().as_json()).map_err(not_decoded)?;
         let tagged = Tagged { event_type: event.event_type().as_str().into(), data: Some(data) };
@@ -69,7 +70,9 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
+/// Nothing may stand beside `type` and `data`: it would not be stored.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Tagged<'a> {
     #[serde(rename = "type", borrow)]
     event_type: Cow<'a, str>,
@@ -123,5 +126,17 @@ mod tests {
         }
         impl DomainEvent for Plain {}
         assert_eq!(Plain { degrees: 1 }.encode().unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn an_event_whose_content_stands_beside_its_type_is_refused() {
+        #[derive(Serialize, Deserialize)]
+        #[serde(tag = "type")]
+        enum Internal {
+            Moved { degrees: i32 },
+        }
+        impl DomainEvent for Internal {}
+        let refused = Internal::Moved { degrees: 1 }.encode().unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
     }
 }

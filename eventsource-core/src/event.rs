@@ -234,6 +234,16 @@ impl NewEvent {
         self.occurred_at
     }
 
+    /// How long all its texts are, in bytes: payload, tags and metadata. This is what [`Append::MAX_BYTES`] bounds, and
+    /// what a store's own budgets can count.
+    ///
+    /// [`Append::MAX_BYTES`]: crate::Append::MAX_BYTES
+    #[must_use]
+    pub fn byte_count(&self) -> usize {
+        let tags: usize = self.tags.iter().map(|tag| tag.as_str().len()).sum();
+        self.payload.as_json().len() + tags + self.metadata.byte_count()
+    }
+
     /// Refuses what no store takes.
     pub(crate) fn validate(&self) -> Result<()> {
         if self.tags.len() > Self::MAX_TAGS {
@@ -333,6 +343,12 @@ impl RecordedEvent {
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.event.metadata
+    }
+
+    /// How long all its texts are, in bytes: what [`NewEvent::byte_count`] counts.
+    #[must_use]
+    pub fn byte_count(&self) -> usize {
+        self.event.byte_count()
     }
 
     /// Whether this is `event`, stored: the same id, stream and content. A time that `event` leaves to the store

@@ -43,6 +43,11 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// The most items of one filter.
+    pub const MAX_ITEMS: usize = 1_000;
+    /// The most event types, tags and payload predicates of all its items together.
+    pub const MAX_PARTS: usize = 10_000;
+
     /// Every event of the scope that is set afterwards; of the log, if none is.
     #[must_use]
     pub fn all() -> Self {
@@ -52,7 +57,9 @@ impl Filter {
     /// The events that match at least one of `items`.
     ///
     /// # Errors
-    /// `InvalidInput` if there is no item, or if one of them is empty.
+    /// `InvalidInput` if there is no item, or if one of them is empty, or if a limit is passed:
+    /// [`MAX_ITEMS`](Self::MAX_ITEMS), [`MAX_PARTS`](Self::MAX_PARTS), [`FilterItem::MAX_TAGS`],
+    /// [`FilterItem::MAX_PREDICATES`].
     pub fn any_of(items: impl IntoIterator<Item = FilterItem>) -> Result<Self> {
         let items: BTreeSet<FilterItem> = items.into_iter().collect();
         if items.is_empty() {
@@ -63,6 +70,15 @@ impl Filter {
         if items.iter().any(FilterItem::is_empty) {
             return Err(Error::invalid_input("a filter item is never empty; `Filter::all` says everything"));
         }
+        let (max, parts) = (Self::MAX_PARTS, items.iter().map(FilterItem::part_count).sum::<usize>());
+        if items.len() > Self::MAX_ITEMS || parts > max {
+            return Err(Error::invalid_input(format!(
+                "a filter has at most {} items with {max} parts, not {} with {parts}",
+                Self::MAX_ITEMS,
+                items.len()
+            )));
+        }
+        items.iter().try_for_each(FilterItem::validate)?;
         Ok(Self { items: Some(items), scope: Scope::default() })
     }
 
@@ -84,28 +100,29 @@ impl Filter {
         Self::any_of([FilterItem::new().tag(key, value)?])
     }
 
-    /// Narrows it to one stream.
+    /// Narrows it to one stream; called again, to the last one only.
     #[must_use]
     pub fn in_stream(mut self, stream: StreamId) -> Self {
         self.scope.stream = Some(stream);
         self
     }
 
-    /// Narrows it to one tenant.
+    /// Narrows it to one tenant; called again, to the last one only.
     #[must_use]
     pub fn in_tenant(mut self, tenant: TenantId) -> Self {
         self.scope.tenant = Some(tenant);
         self
     }
 
-    /// Narrows it to the streams of one aggregate type.
+    /// Narrows it to the streams of one aggregate type; called again, to the last one only.
     #[must_use]
     pub fn of_aggregate_type(mut self, aggregate_type: AggregateType) -> Self {
         self.scope.aggregate_type = Some(aggregate_type);
         self
     }
 
-    /// Narrows it to events that occurred at this time or later; it is cut to the microsecond.
+    /// Narrows it to events that occurred at this time or later; it is cut to the microsecond. Called again, the last
+    /// time counts.
     ///
     /// # Errors
     /// `InvalidInput` if the year does not lie between 1 and 9999, or if this is later than `occurred_until`.
@@ -114,7 +131,8 @@ impl Filter {
         Ok(self)
     }
 
-    /// Narrows it to events that occurred at this time or earlier; it is cut to the microsecond.
+    /// Narrows it to events that occurred at this time or earlier; it is cut to the microsecond. Called again, the last
+    /// time counts.
     ///
     /// # Errors
     /// `InvalidInput` if the year does not lie between 1 and 9999, or if this is earlier than `occurred_from`.

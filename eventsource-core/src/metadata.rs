@@ -75,6 +75,8 @@ impl Metadata {
     pub const MAX_KEY_BYTES: usize = 255;
     /// The longest value of an entry, in bytes.
     pub const MAX_VALUE_BYTES: usize = 65_536;
+    /// The most entries of the application's own.
+    pub const MAX_ENTRIES: usize = 100;
 
     /// Nothing known.
     #[must_use]
@@ -118,7 +120,8 @@ impl Metadata {
     ///
     /// # Errors
     /// `InvalidInput` if the key is empty, if key or value is longer than [`MAX_KEY_BYTES`](Self::MAX_KEY_BYTES) or
-    /// [`MAX_VALUE_BYTES`](Self::MAX_VALUE_BYTES), or if there is a NUL character.
+    /// [`MAX_VALUE_BYTES`](Self::MAX_VALUE_BYTES), if there is a NUL character, or if there would be more entries than
+    /// [`MAX_ENTRIES`](Self::MAX_ENTRIES).
     pub fn entry(mut self, key: impl Into<String>, value: impl Into<String>) -> Result<Self> {
         let (key, value) = (key.into(), value.into());
         check_text("a metadata key", &key, Self::MAX_KEY_BYTES)?;
@@ -126,6 +129,10 @@ impl Metadata {
             check_text("a metadata value", &value, Self::MAX_VALUE_BYTES)?;
         }
         self.entries.insert(key, value);
+        if self.entries.len() > Self::MAX_ENTRIES {
+            let max = Self::MAX_ENTRIES;
+            return Err(Error::invalid_input(format!("metadata has at most {max} entries")));
+        }
         Ok(self)
     }
 
@@ -157,5 +164,11 @@ impl Metadata {
     #[must_use]
     pub fn entries(&self) -> &BTreeMap<String, String> {
         &self.entries
+    }
+
+    /// How long all its texts are, in bytes.
+    pub(crate) fn byte_count(&self) -> usize {
+        let entries = self.entries.iter().map(|(key, value)| key.len() + value.len());
+        self.actor.as_ref().map_or(0, String::len) + entries.sum::<usize>()
     }
 }

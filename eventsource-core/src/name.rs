@@ -1,5 +1,6 @@
 use std::borrow::Borrow;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,22 @@ macro_rules! name {
             }
         }
 
+        impl TryFrom<&String> for $name {
+            type Error = Error;
+
+            fn try_from(name: &String) -> Result<Self> {
+                Self::new(name)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(name: &str) -> Result<Self> {
+                Self::new(name)
+            }
+        }
+
         impl From<$name> for String {
             fn from(name: $name) -> Self {
                 name.0.as_ref().into()
@@ -82,6 +99,12 @@ macro_rules! name {
         impl Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                self.as_str() == other
             }
         }
 

@@ -4,6 +4,7 @@ mod canonical;
 mod check;
 mod finite;
 mod lookup;
+mod misfit;
 mod number;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 pub(crate) use lookup::lookup;
+pub(crate) use misfit::Misfit;
 pub(crate) use number::Number;
 
 /// An event's facts: JSON text, kept as text.
@@ -22,8 +24,9 @@ pub(crate) use number::Number;
 /// number may be spelt differently (`1e2` as `100`). Equality is by value in the same sense. Cloning shares the text.
 ///
 /// All stores refuse the same things: text that is no JSON ([RFC 8259](https://www.rfc-editor.org/rfc/rfc8259)), a key
-/// that stands twice in one object, NUL characters and lone surrogates in strings, numbers beyond `f64`'s range or
-/// longer than 1,000 characters, more than 127 levels of nesting, more than [`MAX_BYTES`](Self::MAX_BYTES).
+/// that stands twice in one object, NUL characters and lone surrogates in strings, numbers beyond `f64`'s range, or
+/// longer than 1,000 characters when they are written without an exponent, more than 127 levels of nesting, more than
+/// [`MAX_BYTES`](Self::MAX_BYTES).
 ///
 /// ```
 /// use eventsource_core::Payload;
@@ -90,10 +93,11 @@ impl Payload {
     /// The value that serde reads from it; it may borrow from the payload.
     ///
     /// # Errors
-    /// `Corrupt` if the JSON has not the shape of `T`.
+    /// `Corrupt` if the JSON has not the shape of `T`. The cause says where and what was expected, not what is there.
     pub fn deserialize<'de, T: Deserialize<'de>>(&'de self) -> Result<T> {
-        serde_json::from_str(&self.0)
-            .map_err(|error| Error::corrupt("the payload has not the expected shape").with_source(error))
+        serde_json::from_str(&self.0).map_err(|error| {
+            Error::corrupt("the payload has not the expected shape").with_source(Misfit::from(error))
+        })
     }
 }
 

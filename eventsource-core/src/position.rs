@@ -1,6 +1,6 @@
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A place in the log: every event has one, and it says where in commit order the event lies.
 ///
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// assert!(Position::START < Position::from_raw(1));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Position(u64);
 
@@ -59,8 +59,30 @@ impl TryFrom<i64> for Position {
     }
 }
 
+impl<'de> Deserialize<'de> for Position {
+    /// As [`from_raw`](Position::from_raw): a number that no database holds would be a negative one there.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u64::deserialize(deserializer).map(Self::from_raw)
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_stays_within_its_bounds_wherever_it_comes_from() {
+        assert_eq!(Position::from_raw(u64::MAX), Position::MAX);
+        assert_eq!(serde_json::from_str::<Position>("18446744073709551615").unwrap(), Position::MAX);
+        assert_eq!(serde_json::from_str::<Position>("7").unwrap(), Position::from_raw(7));
+        assert!(serde_json::from_str::<Position>("-1").is_err());
+        assert_eq!(serde_json::to_string(&Position::from_raw(7)).unwrap(), "7");
+        assert_eq!(Position::START.just_before(), Position::START);
     }
 }

@@ -5,8 +5,8 @@ use futures_util::TryStreamExt;
 use uuid::Uuid;
 
 use crate::{
-    Aggregate, AggregateRoot, DomainEvent, Error, EventStore, EventStoreExt, ExpectedVersion, NewEvent,
-    Result, StreamId, Version,
+    Aggregate, AggregateRoot, DomainEvent, Error, ErrorKind, EventStore, EventStoreExt, ExpectedVersion,
+    NewEvent, Result, StreamId, Version,
 };
 
 /// Loads aggregates from a store and saves what they decide.
@@ -145,11 +145,13 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
         Ok(root.version())
     }
 
-    /// Loads, decides and saves; decides anew from the newest state if others were faster, up to ten times.
+    /// Loads, decides and saves; decides anew from the newest state if others were faster, up to ten times. What was
+    /// decided is saved again, up to ten times, while the store's answer is lost.
     ///
     /// # Errors
     /// [`ExecuteError::Rejected`] with the aggregate's own rejection; [`ExecuteError::Store`] as for
-    /// [`load`](Self::load) and [`save`](Self::save).
+    /// [`load`](Self::load) and [`save`](Self::save). With `OutcomeUnknown` the command may have been carried out:
+    /// executing it again would be another command.
     pub async fn execute(
         &self,
         id: Uuid,
@@ -159,12 +161,31 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
         loop {
             let mut root = self.load_or_create(id).await?;
             root.execute(command).map_err(ExecuteError::Rejected)?;
-            match self.save(&mut root).await {
-                Ok(_) => return Ok(root),
+            match self.save_for_certain(&mut root).await {
+                Ok(()) => return Ok(root),
                 Err(error) if error.is_conflict() && attempt < Self::ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Saves until the store's answer arrives. Deciding anew after a lost one could carry out a command twice.
+    async fn save_for_certain(&self, root: &mut AggregateRoot<A>) -> Result<()> {
+        let mut lost = None;
+        for _ in 0..Self::ATTEMPTS {
+            let Err(error) = self.save(root).await else { return Ok(()) };
+            // Event ids are judged first, so a conflict also says that the append whose answer was lost wrote nothing.
+            if error.is_conflict() || (lost.is_none() && error.kind() != ErrorKind::OutcomeUnknown) {
+                return Err(error);
+            }
+            // Whatever became of this attempt says nothing of the one whose answer was lost.
+            let is_retryable = error.is_retryable();
+            lost.get_or_insert(error);
+            if !is_retryable {
+                break;
+            }
+        }
+        lost.map_or(Ok(()), Err)
     }
 }
 

@@ -33,7 +33,8 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     async fn append(&self, append: Append) -> Result<Appended>;
 
     /// Reads the next matching events in one snapshot: at most as many as the options' limit, and as many fewer as the
-    /// store finds fit ([`Page::more`] says that it stopped early). It MUST NOT hold up writers.
+    /// store finds fit ([`Page::more`] says that it stopped early). A page that stops early MUST hold an event, unless the
+    /// limit is 0. It MUST NOT hold up writers.
     ///
     /// # Errors
     /// `InvalidInput` as for [`ReadOptions::validate`]; `Corrupt` if a stored event can't be decoded: it is never

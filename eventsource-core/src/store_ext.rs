@@ -2,8 +2,8 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
-    Append, Appended, EventStore, EventStream, ExpectedVersion, Filter, NewEvent, Page, Queried, ReadOptions,
-    RecordedEvent, Result, StreamId, Version,
+    Append, Appended, Error, EventStore, EventStream, ExpectedVersion, Filter, NewEvent, Page, Queried,
+    ReadOptions, RecordedEvent, Result, StreamId, Version,
 };
 
 /// What every store offers on top of the minimum. Import it beside [`EventStore`]; never implement it.
@@ -30,7 +30,7 @@ pub trait EventStoreExt: EventStore {
         stream::try_unfold(Some(Reading::new(filter, options)), move |reading| async move {
             let Some(mut reading) = reading else { return Ok(None) };
             let page = reading.next_page(self).await?;
-            Ok::<_, crate::Error>(Some((stream::iter(page.events).map(Ok), page.more.then_some(reading))))
+            Ok::<_, Error>(Some((stream::iter(page.events).map(Ok), page.more.then_some(reading))))
         })
         .try_flatten()
         .boxed()
@@ -125,8 +125,12 @@ impl Reading {
     async fn next_page<S: EventStore + ?Sized>(&mut self, store: &S) -> Result<Page> {
         let options = self.options.clone().limit(self.left.min(self.page_size));
         let mut page = store.read_page(&self.filter, &options).await?;
+        if page.more && page.events.is_empty() && self.left > 0 {
+            // To end here would leave out what the store says is there; to ask again might never end.
+            return Err(Error::backend("the store stopped a page before its first event"));
+        }
         self.left = self.left.saturating_sub(page.events.len() as u64);
-        page.more = page.more && self.left > 0 && !page.events.is_empty();
+        page.more = page.more && self.left > 0;
         if !self.begun {
             // The log only grows, and only behind its head: up to here, later pages see this page's snapshot.
             self.begun = true;
@@ -135,8 +139,7 @@ impl Reading {
         }
         if let Some(last) = page.events.last() {
             self.options = self.options.clone().beyond(last.position());
-            let bytes: u64 =
-                page.events.iter().map(|event| event.payload().as_json().len() as u64 + 128).sum();
+            let bytes: u64 = page.events.iter().map(|event| event.byte_count() as u64 + 128).sum();
             let average = bytes / page.events.len() as u64;
             let growth = (self.page_size * 4).min(Self::LARGEST_PAGE);
             self.page_size = (Self::PAGE_BYTES / average).clamp(1, growth);

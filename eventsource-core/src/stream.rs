@@ -16,9 +16,25 @@ use crate::{AggregateType, Error, Result};
 /// # Ok::<(), eventsource_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct StreamId {
     aggregate_type: AggregateType,
     aggregate_id: Uuid,
+}
+
+/// A stream as it is written down, before it has been looked at.
+#[derive(Deserialize)]
+struct Unchecked {
+    aggregate_type: AggregateType,
+    aggregate_id: Uuid,
+}
+
+impl TryFrom<Unchecked> for StreamId {
+    type Error = Error;
+
+    fn try_from(stream: Unchecked) -> Result<Self> {
+        Self::new(stream.aggregate_type, stream.aggregate_id)
+    }
 }
 
 impl StreamId {
@@ -64,15 +80,20 @@ impl Version {
     /// The first event's version.
     pub const FIRST: Self = Self(1);
 
+    /// The last version that there can be: what databases hold.
+    pub const MAX: Self = Self(i64::MAX as u64);
+
     /// A version.
     ///
     /// # Errors
-    /// `InvalidInput` for 0 (versions count from 1; an absent stream has none) and for numbers beyond `i64::MAX`.
+    /// `InvalidInput` for 0 (versions count from 1; an absent stream has none) and for numbers beyond
+    /// [`MAX`](Self::MAX).
     pub fn new(number: u64) -> Result<Self> {
-        if number == 0 || i64::try_from(number).is_err() {
+        if !(Self::FIRST.0..=Self::MAX.0).contains(&number) {
             return Err(Error::invalid_input(format!(
-                "a version lies between 1 and {}, not at {number}",
-                i64::MAX
+                "a version lies between {} and {}, not at {number}",
+                Self::FIRST,
+                Self::MAX
             )));
         }
         Ok(Self(number))
@@ -90,18 +111,19 @@ impl Version {
         self.0.cast_signed()
     }
 
-    /// The version that follows.
+    /// The version that follows; none follows [`MAX`](Self::MAX), which stays what it is.
     #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+    pub fn next(self) -> Self {
+        Self::after(Some(self), 1)
     }
 
     /// The version of the `count`-th event (from 1) appended to a stream that is at `current`.
     ///
-    /// For backends, which assign versions: `Version::after(None, 1)` is [`Version::FIRST`].
+    /// For backends, which assign versions: `Version::after(None, 1)` is [`Version::FIRST`]. Whatever is asked for, it
+    /// lies between that and [`MAX`](Self::MAX).
     #[must_use]
     pub fn after(current: Option<Self>, count: u64) -> Self {
-        Self(current.map_or(0, Self::get) + count)
+        Self(current.map_or(0, Self::get).saturating_add(count)).clamp(Self::FIRST, Self::MAX)
     }
 }
 
@@ -178,5 +200,32 @@ impl fmt::Display for ExpectedVersion {
             Self::StreamExists => f.write_str("an existing stream"),
             Self::Exact(version) => write!(f, "version {version}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_stays_within_its_bounds() {
+        assert_eq!(Version::after(None, 1), Version::FIRST);
+        assert_eq!(Version::after(None, 0), Version::FIRST);
+        assert_eq!(Version::FIRST.next().get(), 2);
+        assert_eq!(Version::MAX.next(), Version::MAX);
+        assert_eq!(Version::after(Some(Version::MAX), u64::MAX), Version::MAX);
+        assert_eq!(Version::MAX.to_i64(), i64::MAX);
+        assert!(Version::new(0).is_err() && Version::new(Version::MAX.get() + 1).is_err());
+    }
+
+    #[test]
+    fn what_is_read_with_serde_is_checked_as_well() {
+        let stream = StreamId::new("Order", Uuid::from_u128(1)).unwrap();
+        let json = serde_json::to_string(&stream).unwrap();
+        assert_eq!(serde_json::from_str::<StreamId>(&json).unwrap(), stream);
+        let nil = json.replace(&stream.aggregate_id().to_string(), &Uuid::nil().to_string());
+        assert!(serde_json::from_str::<StreamId>(&nil).is_err());
+        assert!(serde_json::from_str::<StreamId>(&json.replace("Order", "")).is_err());
+        assert!(serde_json::from_str::<Version>("0").is_err());
     }
 }

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -86,6 +87,22 @@ impl TryFrom<String> for Tag {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<&String> for Tag {
+    type Error = Error;
+
+    fn try_from(text: &String) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+impl FromStr for Tag {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
         Self::parse(text)
     }
 }

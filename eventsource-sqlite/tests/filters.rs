@@ -196,22 +196,27 @@ async fn a_condition_names_the_first_event_that_matches() {
 }
 
 #[tokio::test]
-async fn a_filter_has_no_size_that_is_too_large() {
+async fn a_filter_as_large_as_there_may_be_works() {
     let mut dice = Dice::new();
     let store = filled(&mut dice).await;
     let all = store.query(&Filter::all()).await.unwrap().events;
-    let many_items = (0..1_500).map(|n| FilterItem::new().tag("a", n).unwrap().all_payload("n", n).unwrap());
-    let unindexed = (0..1_500).map(|n| FilterItem::new().all_payload("n", n * 2).unwrap());
-    let types = || (0..40_000).map(|n| format!("Type{}", n * 2));
+    let many_items =
+        (0..Filter::MAX_ITEMS).map(|n| FilterItem::new().tag("a", n).unwrap().all_payload("n", n).unwrap());
+    let unindexed = (0..Filter::MAX_ITEMS).map(|n| FilterItem::new().all_payload("n", n * 2).unwrap());
+    let types = || (0..Filter::MAX_PARTS - 1).map(|n| format!("Type{}", n * 2));
     let filters = [
         Filter::any_of(many_items).unwrap(),
         Filter::any_of(unindexed).unwrap(),
         Filter::event_types(types().take(2_000)).unwrap(),
         Filter::any_of([FilterItem::new().event_types(types()).unwrap().tag("a", 1).unwrap()]).unwrap(),
         Filter::event_types(types()).unwrap().in_stream(stream(1)),
-        Filter::any_of([(0..120).fold(FilterItem::new(), |item, n| item.tag("t", n).unwrap())]).unwrap(),
-        Filter::any_of([(0..3_000).fold(FilterItem::new(), |item, n| item.any_payload("n", n).unwrap())])
-            .unwrap(),
+        Filter::any_of([
+            (0..FilterItem::MAX_TAGS).fold(FilterItem::new(), |item, n| item.tag("t", n).unwrap())
+        ])
+        .unwrap(),
+        Filter::any_of([(0..FilterItem::MAX_PREDICATES)
+            .fold(FilterItem::new(), |item, n| item.any_payload("n", n).unwrap())])
+        .unwrap(),
     ];
     for filter in filters {
         let wanted: Vec<_> = all.iter().filter(|event| filter.matches(event)).cloned().collect();

@@ -24,7 +24,7 @@ fn capacity_in(events: &[RecordedEvent]) -> CaseResult<Option<usize>> {
     struct Capacity {
         capacity: usize,
     }
-    let newest = events.iter().rev().find(|event| event.event_type() != &"StudentSubscribed");
+    let newest = events.iter().rev().find(|event| event.event_type() != "StudentSubscribed");
     Ok(newest.map(|event| event.payload().deserialize::<Capacity>()).transpose()?.map(|found| found.capacity))
 }
 
@@ -60,7 +60,7 @@ async fn subscribe(store: &dyn EventStore, student: &str, course: &str) -> Decis
     ])?;
     let seen = store.query(&boundary).await?;
     let carries = |event: &RecordedEvent, tag: &Tag| {
-        event.event_type() == &"StudentSubscribed" && event.tags().contains(tag)
+        event.event_type() == "StudentSubscribed" && event.tags().contains(tag)
     };
     let count = |tag: &Tag| seen.events.iter().filter(|event| carries(event, tag)).count();
     let (course_tag, student_tag) = (Tag::new("course", course)?, Tag::new("student", student)?);

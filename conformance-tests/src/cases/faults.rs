@@ -3,8 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventsource_core::{Append, ErrorKind, EventStore, ExpectedVersion, Position};
+use eventsource_core::{
+    Aggregate, Append, DomainEvent, ErrorKind, EventStore, ExecuteError, ExpectedVersion, Position,
+    Repository,
+};
 use proptest::prelude::RngExt;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::given::{conflict, events, log_of, refused, stream, tag, tagged};
 use crate::witness::{Recorder, Witness};
@@ -101,4 +106,57 @@ async fn until_acknowledged(
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// An account that takes any sum: deciding twice would pay twice.
+#[derive(Debug, Default)]
+struct Account(u64);
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+enum AccountEvent {
+    Deposited(u64),
+}
+
+impl DomainEvent for AccountEvent {}
+
+impl Aggregate for Account {
+    const TYPE: &'static str = "Account";
+    type Command = u64;
+    type Event = AccountEvent;
+    type Rejection = std::convert::Infallible;
+
+    fn decide(&self, cents: &u64) -> Result<Vec<AccountEvent>, std::convert::Infallible> {
+        Ok(vec![AccountEvent::Deposited(*cents)])
+    }
+
+    fn apply(&mut self, event: &AccountEvent) {
+        let AccountEvent::Deposited(cents) = event;
+        self.0 += cents;
+    }
+}
+
+pub async fn a_command_whose_answer_is_lost_is_carried_out_once(cx: Cx) -> CaseResult {
+    let faults =
+        [Fault::AfterCommit, Fault::AfterCommit, Fault::None, Fault::AfterCommit, Fault::BeforeCommit];
+    let accounts = Repository::<Account, _>::new(Faulty::new(cx.store().clone(), faults));
+    let id = Uuid::now_v7();
+    for _ in 0..2 {
+        accounts.execute(id, &5).await.expect("it is carried out");
+    }
+    assert_eq!(accounts.load_or_create(id).await?.state().0, 10);
+    assert_eq!(log_of(cx.store()).await?.len(), 2);
+    Ok(())
+}
+
+pub async fn a_command_that_may_have_been_carried_out_says_so(cx: Cx) -> CaseResult {
+    let faults = std::iter::once(Fault::AfterCommit).chain([Fault::BeforeCommit; 9]);
+    let accounts = Repository::<Account, _>::new(Faulty::new(cx.store().clone(), faults));
+    let Err(ExecuteError::Store(error)) = accounts.execute(Uuid::now_v7(), &5).await else {
+        panic!("the answer is lost")
+    };
+    // The last attempts were `Unavailable`, which would say that nothing was written.
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    assert_eq!(log_of(cx.store()).await?.len(), 1);
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use eventsource_core::{
     Append, EventStoreExt, ExpectedVersion, Filter, FilterItem, Fingerprint, NewEvent, ReadOptions, StreamId,
+    Tag,
 };
 
 use crate::given::{
@@ -201,6 +202,23 @@ pub async fn an_item_of_a_thousand_types_works(cx: Cx) -> CaseResult {
     let names: Vec<String> = (0..1_000).map(|number| format!("Type{number}")).collect();
     let filter = Filter::event_types(names.iter().map(String::as_str))?;
     assert_eq!(found(cx.store(), filter).await?.len(), 2);
+    Ok(())
+}
+
+pub async fn an_item_of_as_much_as_there_may_be_works(cx: Cx) -> CaseResult {
+    let tags = (0..NewEvent::MAX_TAGS).map(|number| Tag::new("n", number)).collect::<Result<Vec<_>, _>>()?;
+    let numbers: serde_json::Map<_, _> =
+        (0..FilterItem::MAX_PREDICATES).map(|number| (format!("k{number}"), number.into())).collect();
+    let full = NewEvent::new("A", &numbers)?.tags(tags.clone());
+    cx.store().append(Append::events([full, event("A").tags(tags.iter().skip(1).cloned())])).await?;
+    let tagged = tags.into_iter().fold(FilterItem::new(), FilterItem::tagged);
+    let all = (0..FilterItem::MAX_PREDICATES)
+        .try_fold(tagged.clone(), |item, number| item.all_payload(format!("k{number}").as_str(), number))?;
+    let any = (0..FilterItem::MAX_PREDICATES)
+        .try_fold(tagged.clone(), |item, number| item.any_payload(format!("k{number}").as_str(), number))?;
+    for item in [tagged, all, any] {
+        assert_eq!(found(cx.store(), Filter::any_of([item])?).await?.len(), 1);
+    }
     Ok(())
 }
 

@@ -29,10 +29,10 @@ async fn confirm(
 ) -> CaseResult<Result<Append, &'static str>> {
     let boundary = Filter::any_of([FilterItem::new().tag("email", address)?.tag("otp", token)?])?;
     let seen = store.query(&boundary).await?;
-    let Some(initiated) = seen.events.iter().find(|event| event.event_type() == &"SignUpInitiated") else {
+    let Some(initiated) = seen.events.iter().find(|event| event.event_type() == "SignUpInitiated") else {
         return Ok(Err("no pending sign-up"));
     };
-    if seen.events.iter().any(|event| event.event_type() == &"SignUpConfirmed") {
+    if seen.events.iter().any(|event| event.event_type() == "SignUpConfirmed") {
         return Ok(Err("the token was used"));
     }
     if now() - initiated.occurred_at() > TimeDelta::minutes(60) {

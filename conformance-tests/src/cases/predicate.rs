@@ -74,6 +74,17 @@ pub async fn numbers_compare_by_value(cx: Cx) -> CaseResult {
     finds(&cx, all(FilterItem::new().all_payload("n", "1"))?, &[4]).await
 }
 
+pub async fn the_longest_and_smallest_numbers_are_found(cx: Cx) -> CaseResult {
+    let (small, exact) = (format!("0.{}1", "0".repeat(997)), format!("0.{}", "9".repeat(998)));
+    let numbers = [&small, "5e-324", "1e-400", "-1.7976931348623157e308", &exact];
+    let texts = numbers.map(|number| format!(r#"{{"n":{number}}}"#));
+    payloads(&cx, &texts.each_ref().map(String::as_str)).await?;
+    for (number, index) in numbers.into_iter().zip(0..) {
+        finds(&cx, all(FilterItem::new().all_payload("n", Scalar::number(number)?))?, &[index]).await?;
+    }
+    Ok(())
+}
+
 pub async fn strings_compare_character_by_character(cx: Cx) -> CaseResult {
     payloads(
         &cx,

@@ -224,7 +224,7 @@ pub async fn a_read_ends_at_the_head_it_began_with(cx: Cx) -> CaseResult {
     cx.store().append(Append::events([event("Late")])).await?;
     let rest: Vec<_> = reading.try_collect().await?;
     assert_eq!(rest.len(), 999);
-    assert!(rest.iter().all(|event| event.event_type() == &"Happened"));
+    assert!(rest.iter().all(|event| event.event_type() == "Happened"));
     Ok(())
 }
 

@@ -34,6 +34,19 @@ pub async fn too_much_payload_is_refused(cx: Cx) -> CaseResult {
     invalid(&cx, Append::events(events)).await
 }
 
+pub async fn too_much_beside_the_payload_is_refused(cx: Cx) -> CaseResult {
+    let value = "x".repeat(Metadata::MAX_VALUE_BYTES);
+    let full = (0..Metadata::MAX_ENTRIES)
+        .try_fold(Metadata::new(), |metadata, number| metadata.entry(format!("{number}"), value.clone()))?;
+    never("an entry too many", full.clone().entry("one more", ""));
+    full.clone().entry("0", "an entry that is replaced is not one more")?;
+    // Some 6 MiB each.
+    invalid(&cx, Append::events((0..21).map(|_| event("A").metadata(full.clone())))).await?;
+    cx.store().append(Append::events([event("A").metadata(full.clone())])).await?;
+    assert_eq!(log_of(cx.store()).await?[0].metadata(), &full);
+    Ok(())
+}
+
 pub async fn one_condition_too_many_is_refused(cx: Cx) -> CaseResult {
     let append = (0..=Append::MAX_CONDITIONS)
         .fold(Append::events(events(1)), |append, _| append.fail_if(types(["X"])));
@@ -140,6 +153,22 @@ pub async fn an_empty_filter_never_means_everything(_cx: Cx) -> CaseResult {
     );
     never("no types", Filter::event_types(Vec::<EventType>::new()));
     never("no types in an item", FilterItem::new().tag("a", "b")?.event_types(Vec::<EventType>::new()));
+    Ok(())
+}
+
+pub async fn a_filter_beyond_its_bounds_is_refused(_cx: Cx) -> CaseResult {
+    let tags =
+        |count: usize| (0..count).try_fold(FilterItem::new(), |item, number| item.tag("number", number));
+    let items = (0..=Filter::MAX_ITEMS).map(|number| FilterItem::new().tag("number", number));
+    never("an item too many", Filter::any_of(items.collect::<Result<Vec<_>>>()?));
+    never("a tag too many", Filter::any_of([tags(FilterItem::MAX_TAGS + 1)?]));
+    let predicates = (0..=FilterItem::MAX_PREDICATES)
+        .try_fold(FilterItem::new(), |item, number| item.any_payload("number", number))?;
+    never("a predicate too many", Filter::any_of([predicates]));
+    let names = |count: usize| (0..count).map(|number| format!("Type{number}"));
+    never("a type too many", Filter::event_types(names(Filter::MAX_PARTS + 1)));
+    let each_of_101_parts = (0..100).map(|number| tags(100)?.event_type(format!("Type{number}")));
+    never("a part too many", Filter::any_of(each_of_101_parts.collect::<Result<Vec<_>>>()?));
     Ok(())
 }
 

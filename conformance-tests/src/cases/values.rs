@@ -267,6 +267,14 @@ async fn occurred_round_trip<const N: usize>(cx: &Cx, times: [&str; N]) -> CaseR
     Ok(())
 }
 
+pub async fn a_leap_second_is_the_second_that_follows(cx: Cx) -> CaseResult {
+    let append = Append::events([event("A").occurred_at(time("2016-12-31T23:59:60.5Z"))?]);
+    cx.store().append(append.clone()).await?;
+    assert_eq!(log_of(cx.store()).await?[0].occurred_at(), time("2017-01-01T00:00:00.5Z"));
+    assert!(cx.store().append(append).await?.replayed);
+    Ok(())
+}
+
 pub async fn schema_versions_come_back(cx: Cx) -> CaseResult {
     let versions = [1, 2, 40_000, 2_147_483_647];
     let log = round_trip(&cx, versions.map(|version| event("A").schema_version(version)).into()).await?;

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{PayloadPath, PayloadPredicate, Scalar};
-use crate::{Error, EventType, RecordedEvent, Result, Tag};
+use crate::{Error, EventType, NewEvent, RecordedEvent, Result, Tag};
 
 /// One way to match: any of the event types, and all of the tags, and the payload predicates.
 ///
@@ -27,6 +27,11 @@ pub struct FilterItem {
 }
 
 impl FilterItem {
+    /// The most tags of one item: no event carries more.
+    pub const MAX_TAGS: usize = NewEvent::MAX_TAGS;
+    /// The most payload predicates of one item.
+    pub const MAX_PREDICATES: usize = 100;
+
     /// An item that names nothing yet; no filter takes it like that.
     #[must_use]
     pub fn new() -> Self {
@@ -115,6 +120,28 @@ impl FilterItem {
             && self.tags.iter().all(|tag| event.tags().contains(tag))
             && self.all_of_payload.iter().all(holds)
             && (self.any_of_payload.is_empty() || self.any_of_payload.iter().any(holds))
+    }
+
+    /// Refuses what not every store could look for.
+    pub(super) fn validate(&self) -> Result<()> {
+        let limits = [
+            ("tags", self.tags.len(), Self::MAX_TAGS),
+            ("payload predicates", self.predicate_count(), Self::MAX_PREDICATES),
+        ];
+        match limits.into_iter().find(|(_, count, max)| count > max) {
+            None => Ok(()),
+            Some((what, count, max)) => {
+                Err(Error::invalid_input(format!("a filter item has at most {max} {what}, not {count}")))
+            }
+        }
+    }
+
+    pub(super) fn part_count(&self) -> usize {
+        self.event_types.len() + self.tags.len() + self.predicate_count()
+    }
+
+    fn predicate_count(&self) -> usize {
+        self.all_of_payload.len() + self.any_of_payload.len()
     }
 
     /// The event has one of these types; any, if there is none.

@@ -50,6 +50,22 @@ impl TryFrom<&str> for PayloadPath {
     }
 }
 
+impl TryFrom<&String> for PayloadPath {
+    type Error = Error;
+
+    fn try_from(key: &String) -> Result<Self> {
+        Self::new([key])
+    }
+}
+
+impl TryFrom<String> for PayloadPath {
+    type Error = Error;
+
+    fn try_from(key: String) -> Result<Self> {
+        Self::new([key])
+    }
+}
+
 impl<const N: usize> TryFrom<[&str; N]> for PayloadPath {
     type Error = Error;
 

@@ -106,6 +106,15 @@ impl TryFrom<f64> for Scalar {
     }
 }
 
+impl TryFrom<f32> for Scalar {
+    type Error = Error;
+
+    /// The shortest decimal that is this number: what serde writes for it.
+    fn try_from(value: f32) -> Result<Self> {
+        Self::number(&value.to_string())
+    }
+}
+
 macro_rules! integers {
     ($($integer:ty),*) => { $(
         impl TryFrom<$integer> for Scalar {
@@ -118,7 +127,7 @@ macro_rules! integers {
     )* };
 }
 
-integers!(i8, i16, i32, i64, i128, u8, u16, u32, u64, u128, usize);
+integers!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize);
 
 impl TryFrom<uuid::Uuid> for Scalar {
     type Error = Error;

@@ -129,3 +129,15 @@ fn a_fingerprint_has_no_separator_to_forge() {
     let a = Filter::all().of_aggregate_type("A".try_into().unwrap());
     assert_ne!(Filter::all().fingerprint(), a.fingerprint());
 }
+
+#[test]
+fn values_are_taken_as_callers_have_them() {
+    let (name, key) = ("Happened".to_owned(), "n".to_owned());
+    assert!(Filter::event_types(&[name]).unwrap().matches(&event("1")));
+    assert!(matches(item().all_payload(&key, 1_isize).unwrap(), r#"{"n":1}"#));
+    assert!(matches(item().all_payload(key, 0.1_f32).unwrap(), r#"{"n":0.1}"#));
+    assert!(item().all_payload("n", f32::NAN).is_err());
+    assert_eq!("a:b".parse::<crate::Tag>().unwrap().value(), "b");
+    assert!("".parse::<EventType>().is_err());
+    assert!(event("1").event_type() == "Happened");
+}

@@ -62,3 +62,58 @@ fn lookup_follows_object_keys_only() {
 fn debug_shows_no_content() {
     assert_eq!(format!("{:?}", Payload::from_json(r#""secret""#).unwrap()), "Payload(8 bytes)");
 }
+
+#[test]
+fn a_misfit_says_what_was_expected_and_not_what_was_there() {
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "it is never made")]
+    struct Card {
+        number: u64,
+        owner: uuid::Uuid,
+    }
+    #[derive(Debug, Deserialize)]
+    enum Colour {
+        Red,
+    }
+    fn misfit<T: std::fmt::Debug + for<'de> Deserialize<'de>>(json: &str) -> String {
+        let error = Payload::from_json(json).unwrap().deserialize::<T>().unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(!format!("{error:?} {error} {cause}").contains("4111"), "{error:?}");
+        cause
+    }
+    assert_eq!(misfit::<Card>(r#"{"number":"4111"}"#), "invalid type, expected u64 at line 1 column 16");
+    assert_eq!(misfit::<Card>(r#"{"number":-4111}"#), "invalid value, expected u64 at line 1 column 15");
+    assert_eq!(misfit::<Card>(r#"{"number":1}"#), "missing field `owner` at line 1 column 12");
+    assert!(misfit::<Card>(r#"{"number":1,"owner":"4111, expected 4111"}"#).ends_with("is refused"));
+    assert_eq!(misfit::<Colour>(r#""4111""#), "unknown variant, expected `Red` at line 1 column 6");
+    assert_eq!(misfit::<Vec<u8>>(r#"[4111]"#), "invalid value, expected u8 at line 1 column 5");
+    let _ = Colour::Red;
+}
+
+#[test]
+fn a_number_is_bounded_as_it_is_written_out_and_reads_back_as_itself() {
+    for (spelt, written_out) in [
+        ("1200", "1200"),
+        ("-1.50e3", "-1500"),
+        ("-0.0", "0"),
+        ("0.00120", "0.0012"),
+        ("12.5e-1", "1.25"),
+        ("12.5e-2", "0.125"),
+        ("5E-3", "0.005"),
+    ] {
+        assert_eq!(Number::parse(spelt).unwrap().to_string(), written_out, "{spelt}");
+    }
+    let small = format!("0.{}1", "0".repeat(997));
+    let exact = format!("0.{}", "9".repeat(998));
+    refused(&format!("-{exact}"));
+    for longest in [small.as_str(), &exact, "1e-998", "1.7976931348623157e308", "5e-324"] {
+        let number = Number::parse(longest).unwrap();
+        assert_eq!(Number::parse(&number.to_string()), Some(number), "{longest}");
+        assert!(Payload::from_json(longest).is_ok(), "{longest}");
+    }
+    // PostgreSQL spells these with more characters than a number has.
+    refused(&format!("0.{}1e-400", "0".repeat(900)));
+    refused("1e-1000");
+    refused("0e-1000");
+    refused("0e99999999999999999999");
+}

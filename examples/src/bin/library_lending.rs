@@ -45,7 +45,7 @@ fn decide(known: &Queried, book: &str, reader: &str) -> Result<NewEvent, Box<dyn
     let of_reader = Filter::any_of([FilterItem::new().all_payload("ReaderID", reader)?])?;
     let (mut on_shelf, mut at_home) = (false, 0);
     for event in &known.events {
-        let lent = event.event_type() == &LENT;
+        let lent = event.event_type() == LENT;
         if of_book.matches(event) {
             on_shelf = !lent;
         }
