@@ -286,6 +286,7 @@ macro_rules! __contract {
         }
         damage requires Durable {
             a_damaged_event_is_an_error_never_left_out,
+            a_payload_predicate_does_not_pass_over_damage,
             a_reader_comes_as_far_as_the_damage,
             damage_keeps_nobody_from_writing,
         }

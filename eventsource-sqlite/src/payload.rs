@@ -1,6 +1,6 @@
 use eventsource_core::{Error, FilterItem, PayloadPredicate, Result, Scalar};
-use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
+use rusqlite::{Connection, ffi};
 use serde_json::value::RawValue;
 
 /// The name of the SQL function `(payload, predicates) -> boolean`.
@@ -15,7 +15,9 @@ pub(crate) fn register(connection: &Connection) -> rusqlite::Result<()> {
             Predicates::parse(value.as_str()?)
         })?;
         let payload = context.get_raw(0).as_str().map_err(|error| user_error(error.into()))?;
-        Ok(predicates.hold_for(payload))
+        // Without a message: SQLite would take one for an error of another kind.
+        let corrupt = |_| rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None);
+        predicates.hold_for(payload).map_err(corrupt)
     })
 }
 
@@ -68,9 +70,18 @@ impl Predicates {
         Ok(Self { all: parse(all)?, any: parse(any)? })
     }
 
-    fn hold_for(&self, payload: &str) -> bool {
-        let holds = |predicate: &PayloadPredicate| predicate.matches_json(payload);
-        self.all.iter().all(holds) && (self.any.is_empty() || self.any.iter().any(holds))
+    fn hold_for(&self, payload: &str) -> Result<bool> {
+        for predicate in &self.all {
+            if !predicate.matches_json(payload)? {
+                return Ok(false);
+            }
+        }
+        for predicate in &self.any {
+            if predicate.matches_json(payload)? {
+                return Ok(true);
+            }
+        }
+        Ok(self.any.is_empty())
     }
 }
 

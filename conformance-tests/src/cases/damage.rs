@@ -1,9 +1,11 @@
 //! What a store does about an event that it can't decode any more: it says so, and leaves nothing out.
 
 use eventsource_core::{
-    Append, ErrorKind, EventStoreExt, ExpectedVersion, Filter, Position, ReadOptions, StreamId,
+    Append, ErrorKind, EventStoreExt, ExpectedVersion, Filter, FilterItem, NewEvent, Position, ReadOptions,
+    StreamId,
 };
 use futures_util::{StreamExt, TryStreamExt};
+use serde_json::json;
 
 use crate::given::{event, log_of, names, positions, read, refused, stream, types};
 use crate::{CaseResult, Cx};
@@ -27,6 +29,17 @@ pub async fn a_damaged_event_is_an_error_never_left_out(cx: Cx) -> CaseResult {
     refused(ErrorKind::Corrupt, store.query(&types(["C"])).await)?;
     refused(ErrorKind::Corrupt, store.read_stream(&stream).try_collect::<Vec<_>>().await)?;
     refused(ErrorKind::Corrupt, read(store, Filter::all(), ReadOptions::new().after(at[1]).limit(1)).await)?;
+    Ok(())
+}
+
+pub async fn a_payload_predicate_does_not_pass_over_damage(cx: Cx) -> CaseResult {
+    let item = |name: &str| NewEvent::new(name, &json!({ "customer": { "id": name } }));
+    cx.store().append(Append::events([item("A")?, item("B")?, item("C")?])).await?;
+    let at = positions(&log_of(cx.store()).await?);
+    cx.log().damage(at[1]).await?;
+    let wanted = Filter::any_of([FilterItem::new().all_payload(["customer", "id"], "B")?])?;
+    refused(ErrorKind::Corrupt, cx.store().query(&wanted).await)?;
+    refused(ErrorKind::Corrupt, read(cx.store(), wanted, ReadOptions::new().backward()).await)?;
     Ok(())
 }
 

@@ -114,13 +114,18 @@ impl PayloadPredicate {
     /// Whether it holds for `payload`.
     #[must_use]
     pub fn matches(&self, payload: &Payload) -> bool {
-        self.matches_json(payload.as_json())
+        // A payload is JSON; that was looked at when it was made.
+        self.matches_json(payload.as_json()).unwrap_or(false)
     }
 
     /// Whether it holds for a payload's JSON text; for backends that filter where they store.
-    #[must_use]
-    pub fn matches_json(&self, json: &str) -> bool {
-        lookup(json, self.path.keys()).is_some_and(|found| self.value.is(found))
+    ///
+    /// # Errors
+    /// `Corrupt` if the text is not JSON: what can't be read must not pass for what doesn't match.
+    pub fn matches_json(&self, json: &str) -> Result<bool> {
+        let found =
+            lookup(json, self.path.keys()).map_err(|_| Error::corrupt("a stored payload is not JSON"))?;
+        Ok(found.is_some_and(|found| self.value.is(found)))
     }
 
     /// The smallest JSON document for which it holds: `{"customer":{"id":"c1"}}`. PostgreSQL's containment

@@ -4,11 +4,17 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The text of the value that lies at `path`, a list of object keys; none where a key is missing or no object is.
-pub(crate) fn lookup<'j>(json: &'j str, path: &[impl AsRef<str>]) -> Option<&'j str> {
-    let Some((key, rest)) = path.split_first() else { return Some(json.trim()) };
-    // Only an object has keys; asking serde for one in anything else is an error, and means the same.
-    let value = Find(key.as_ref()).deserialize(&mut serde_json::Deserializer::from_str(json)).ok()??;
-    lookup(value.get(), rest)
+///
+/// An error if `json` is not JSON, as far as it was looked at.
+pub(crate) fn lookup<'j>(json: &'j str, path: &[impl AsRef<str>]) -> serde_json::Result<Option<&'j str>> {
+    let Some((key, rest)) = path.split_first() else { return Ok(Some(json.trim())) };
+    match Find(key.as_ref()).deserialize(&mut serde_json::Deserializer::from_str(json)) {
+        Ok(Some(value)) => lookup(value.get(), rest),
+        Ok(None) => Ok(None),
+        // Only an object has keys; asking serde for one in anything else means the same as its absence.
+        Err(error) if error.is_data() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 struct Find<'k>(&'k str);
