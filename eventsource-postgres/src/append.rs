@@ -45,6 +45,7 @@ pub(crate) struct Batch<'a> {
     streams: HashMap<&'a StreamId, i32>,
     stream_types: Vec<&'a str>,
     stream_ids: Vec<Uuid>,
+    stream_at_least: Vec<i64>,
     request_events: Vec<i32>,
     request_parts: Vec<i32>,
     request_conditions: Vec<i32>,
@@ -83,7 +84,7 @@ pub(crate) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// How many arguments the function has.
-    const ARGUMENTS: usize = 39;
+    const ARGUMENTS: usize = 40;
 
     /// The batch of these appends, which are valid and no two of which share an event id.
     pub(crate) fn new(appends: impl IntoIterator<Item = &'a Append>, log: &Log) -> Result<Self> {
@@ -127,6 +128,7 @@ impl<'a> Batch<'a> {
             log.channel.as_deref(),
             self.stream_types,
             self.stream_ids,
+            self.stream_at_least,
             self.request_events,
             self.request_parts,
             self.request_conditions,
@@ -172,7 +174,7 @@ impl<'a> Batch<'a> {
             let part_ordinal = match part.stream() {
                 None => None,
                 Some(stream) => {
-                    let stream = self.stream(stream)?;
+                    let stream = self.stream(stream, part.expected())?;
                     self.part_streams.push(stream);
                     self.part_expected.push(match part.expected() {
                         ExpectedVersion::Any => -1,
@@ -226,12 +228,16 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn stream(&mut self, stream: &'a StreamId) -> Result<i32> {
+    fn stream(&mut self, stream: &'a StreamId, expected: ExpectedVersion) -> Result<i32> {
         if let Some(known) = self.streams.get(stream) {
             return Ok(*known);
         }
         self.stream_types.push(stream.aggregate_type().as_str());
         self.stream_ids.push(stream.aggregate_id());
+        self.stream_at_least.push(match expected {
+            ExpectedVersion::Exact(version) => version.to_i64(),
+            _ => 1,
+        });
         let new = ordinal(self.stream_ids.len())?;
         self.streams.insert(stream, new);
         Ok(new)
