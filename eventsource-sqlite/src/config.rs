@@ -56,7 +56,7 @@ pub enum Synchronous {
 
 impl SqliteConfig {
     /// Longer than the slowest flush (`docs/adr/0004`), so that only a holder who hangs is given up on.
-    const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+    const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 
     /// A store in a file, which is created where there is none. Its directory must exist.
     pub fn file(path: impl AsRef<Path>) -> Self {
@@ -74,7 +74,7 @@ impl SqliteConfig {
         self
     }
 
-    /// Sets how long to wait for a lock that another process holds, before it is `Unavailable`; 30 seconds if not set.
+    /// Sets how long to wait for a lock that another process holds, before it is `Unavailable`; 60 seconds if not set.
     ///
     /// Whoever commits holds the write lock while the disk flushes, and a disk that others write to can take some
     /// seconds for one flush. Longer than that is for holders who hang.
