@@ -36,17 +36,26 @@ pub trait Harness: Send + Sync + 'static {
 pub struct Setup {
     /// Where the store takes the time from; from wherever it does by default, if there is none.
     pub clock: Option<Arc<dyn Clock>>,
+    /// How long the store waits at most for a log that somebody else holds; as long as by default, if there is none. A
+    /// store that by default waits for [`PATIENCE`](Self::PATIENCE) at most need not look at it.
+    pub patience: Option<Duration>,
 }
 
 impl Setup {
-    /// How long at most an append MUST wait for a log that somebody else holds, and how long at least it should:
-    /// half of it.
+    /// How long at most an append of an [`impatient`](Self::impatient) store MUST wait for a log that somebody else
+    /// holds, and how long at least it should: half of it.
     pub const PATIENCE: Duration = Duration::from_secs(6);
 
     /// Time comes from `clock`.
     #[must_use]
     pub fn with_clock(clock: impl Clock) -> Self {
-        Self { clock: Some(Arc::new(clock)) }
+        Self { clock: Some(Arc::new(clock)), ..Self::default() }
+    }
+
+    /// The store waits for [`PATIENCE`](Self::PATIENCE) at most.
+    #[must_use]
+    pub fn impatient() -> Self {
+        Self { patience: Some(Self::PATIENCE), ..Self::default() }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Many writers and readers at once, whose history a witness can judge.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use eventsource_core::{
     Append, EventStore, EventStoreExt, ExpectedVersion, Filter, NewEvent, Position, StreamId,
@@ -10,7 +9,6 @@ use proptest::prelude::RngExt;
 use proptest::test_runner::TestRng;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::given::{log_of, tag, tagged, types};
@@ -140,7 +138,6 @@ impl Follower {
         while !*self.over.borrow() {
             tail.look(&*self.store, Self::PAGE).await?;
             self.recorder.head(&*self.store).await?;
-            sleep(Duration::from_micros(500)).await;
         }
         if until == Until::TheEnd {
             tail.finish(&*self.store, Self::PAGE).await?;

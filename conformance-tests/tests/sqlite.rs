@@ -26,6 +26,9 @@ impl Harness for Sqlite {
         let directory = tempfile::tempdir().map_err(failed)?;
         let path = directory.path().join("events.db");
         let mut config = SqliteConfig::file(&path);
+        if let Some(patience) = setup.patience {
+            config = config.busy_timeout(patience);
+        }
         if let Some(clock) = setup.clock {
             config = config.clock(clock);
         }

@@ -55,6 +55,9 @@ pub enum Synchronous {
 }
 
 impl SqliteConfig {
+    /// Longer than the slowest flush (`docs/adr/0004`), so that only a holder who hangs is given up on.
+    const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+
     /// A store in a file, which is created where there is none. Its directory must exist.
     pub fn file(path: impl AsRef<Path>) -> Self {
         Self::at(Location::File(path.as_ref().to_owned()))
@@ -71,7 +74,10 @@ impl SqliteConfig {
         self
     }
 
-    /// Sets how long to wait for a lock that another process holds, before it is `Unavailable`; 5 seconds if not set.
+    /// Sets how long to wait for a lock that another process holds, before it is `Unavailable`; 60 seconds if not set.
+    ///
+    /// Whoever commits holds the write lock while the disk flushes, and a disk that others write to can take some
+    /// seconds for one flush. Longer than that is for holders who hang.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
@@ -113,7 +119,7 @@ impl SqliteConfig {
         Self {
             location,
             synchronous: Synchronous::Full,
-            busy_timeout: Duration::from_secs(5),
+            busy_timeout: Self::BUSY_TIMEOUT,
             readers: 4,
             queue_capacity: 4_096,
             batch_limit: 512,

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{event, fresh, one, open};
-use eventsource_core::{Append, ErrorKind, EventStore, EventStoreExt, ExpectedVersion, Filter, StreamId};
+use eventsource_core::{
+    Append, ErrorKind, EventStore, EventStoreExt, ExpectedVersion, Filter, ReadOptions, StreamId,
+};
 use eventsource_sqlite::{SqliteConfig, SqliteStore};
 use rusqlite::{Connection, TransactionBehavior};
 use uuid::Uuid;
@@ -67,14 +69,47 @@ async fn one_store_wakes_for_what_another_appends() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn neither_of_two_busy_stores_starves() {
+/// A flush that takes several seconds, which a busy disk can cause, is somebody else's commit and not an error.
+#[tokio::test]
+async fn a_slow_flush_of_another_is_waited_for() {
     let (_directory, path) = fresh();
-    let until = Instant::now() + Duration::from_secs(2);
+    let store = Arc::new(open(&path).await);
+    let mut own = Connection::open(&path).unwrap();
+    let held = own.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let appending = tokio::spawn({
+        let store = store.clone();
+        async move { store.append(one("A")).await }
+    });
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(!appending.is_finished());
+    held.rollback().unwrap();
+    appending.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn none_of_several_busy_stores_starves() {
+    let (_directory, path) = fresh();
+    let until = Instant::now() + Duration::from_secs(3);
+    let reading = Arc::new(open(&path).await);
+    // They read without a pause: the ends of the log, over and over.
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let store = reading.clone();
+            tokio::spawn(async move {
+                while Instant::now() < until {
+                    store.head().await.unwrap();
+                    store.read_page(&Filter::all(), &ReadOptions::new().limit(7)).await.unwrap();
+                }
+            })
+        })
+        .collect();
     let mut tasks = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..4 {
         let store = Arc::new(open(&path).await);
-        tasks.push((0..32).map(|_| tokio::spawn(append_until(store.clone(), until))).collect::<Vec<_>>());
+        tasks.push((0..16).map(|_| tokio::spawn(append_until(store.clone(), until))).collect::<Vec<_>>());
+    }
+    for reader in readers {
+        reader.await.unwrap();
     }
     for tasks in tasks {
         let (mut appends, mut slowest) = (0, Duration::ZERO);
@@ -84,7 +119,8 @@ async fn neither_of_two_busy_stores_starves() {
             slowest = slowest.max(longest);
         }
         println!("{appends} appends, the slowest took {slowest:?}");
-        assert!(appends > 32 * 2 && slowest < Duration::from_secs(3));
+        // What the disk takes for one flush is in it.
+        assert!(appends > 16 * 2 && slowest < Duration::from_secs(10));
     }
 }
 

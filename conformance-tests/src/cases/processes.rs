@@ -1,9 +1,6 @@
 //! What holds when several processes append to one log.
 
-use std::time::Duration;
-
 use eventsource_core::{Filter, Position};
-use tokio::time::sleep;
 
 use crate::crash::WritingChild;
 use crate::given::log_of;
@@ -43,7 +40,6 @@ pub async fn a_reader_misses_nothing_of_what_other_processes_append(cx: Cx) -> C
     });
     while !finished.is_finished() {
         tail.look(&**cx.store(), 5).await?;
-        sleep(Duration::from_micros(500)).await;
     }
     tail.finish(&**cx.store(), 5).await?;
     let mut histories = finished.await??;

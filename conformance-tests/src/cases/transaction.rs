@@ -114,6 +114,7 @@ pub async fn appends_wait_for_an_open_transaction_and_lie_behind_it(cx: Cx) -> C
 }
 
 pub async fn an_append_that_waits_too_long_is_unavailable_and_unwritten(cx: Cx) -> CaseResult {
+    let cx = cx.fresh(crate::Setup::impatient()).await?;
     let held = cx.log().hold(Append::events([event("Open")])).await?;
     let append = Append::events([event("Late")]);
     let waited = timeout(crate::Setup::PATIENCE * 2, cx.store().append(append.clone())).await?;
