@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,7 +151,10 @@ impl Committer {
             }
             Statements::Unnamed => {
                 let begin = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED");
-                let mut transaction = begin.await.map_err(nothing)?;
+                let mut transaction = match timeout(*answer_timeout, begin).await {
+                    Ok(begun) => begun.map_err(nothing)?,
+                    Err(_) => return Err(nothing(io::Error::from(io::ErrorKind::TimedOut).into())),
+                };
                 // What is lost before COMMIT was sent is rolled back.
                 let call = self.log.call_function(&mut transaction, arguments);
                 let row = match timeout(*answer_timeout, call).await {
@@ -170,22 +174,37 @@ impl Committer {
         if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Appended(_))) {
             self.changes.notify();
         }
+        let mut repeated = Vec::new();
         for (request, verdict) in requests.into_iter().zip(verdicts) {
             let result = match verdict {
                 Verdict::Appended(appended) => Ok(appended),
                 Verdict::Conflict(conflict) => Err(conflict.into()),
-                Verdict::IdTaken => self.judge(&request.append).await,
+                Verdict::IdTaken => {
+                    repeated.push(request);
+                    continue;
+                }
             };
             // Whoever no longer waits does not want to know.
+            let _ = request.verdict.send(result);
+        }
+        // They take a connection and round trips, for which nobody else waits.
+        for request in repeated {
+            let result = self.judge(&request.append).await;
             let _ = request.verdict.send(result);
         }
     }
 
     async fn judge(&self, append: &Append) -> Result<Appended> {
-        let mut connection = ReadConnection::acquire(&self.log.pool, self.log.statements).await?;
-        let result = self.log.judge_repeated(&mut connection, append).await;
-        connection.release().await?;
-        result
+        let judging = async {
+            let mut connection = ReadConnection::acquire(&self.log.pool, self.log.statements).await?;
+            let result = self.log.judge_repeated(&mut connection, append).await;
+            connection.release().await?;
+            result
+        };
+        // A dead connection must not hold up all who append after it. Nothing was written: it may be asked again.
+        timeout(self.log.answer_timeout, judging).await.unwrap_or_else(|_| {
+            Err(Error::unavailable("no answer came within the answer timeout to whether an append is stored"))
+        })
     }
 }
 

@@ -41,7 +41,8 @@ impl Failure {
                     // The function's own sentence, which names the level and nothing else.
                     return Self::of(ErrorKind::InvalidInput, database.message(), Refusal::of(database));
                 }
-                let (kind, message) = if fatal && asked == Asked::Commit {
+                let lost = fatal || says_that_it_lost_the_answer(database.code());
+                let (kind, message) = if lost && asked == Asked::Commit {
                     // Even where the code says "shutting down": it may have committed before.
                     unanswered
                 } else {
@@ -119,13 +120,19 @@ pub(crate) fn reading(error: sqlx::Error) -> Error {
 /// What `append_events` raises in a transaction of another isolation level.
 const WRONG_ISOLATION: &str = "ES001";
 
+/// Whether a code is one of those by which a pooler or proxy says, with a mere ERROR, that it lost its server: class 08
+/// (with 08007, the resolution is unknown), and 40003, the completion is unknown.
+fn says_that_it_lost_the_answer(code: &str) -> bool {
+    code.starts_with("08") || code == "40003"
+}
+
 /// What a code says that came with an ERROR (nothing was written), or with a FATAL while nothing was to be written.
 fn meaning(code: &str) -> (ErrorKind, &'static str) {
     use ErrorKind::{Backend, Corrupt, InvalidInput, Unavailable};
     match code {
         "55P03" => (Unavailable, "another writer held the log for longer than the lock timeout"),
         "57014" => (Unavailable, "the server cancelled the statement"),
-        "40001" | "40P01" => (Unavailable, "the transaction lost against a concurrent one"),
+        "40001" | "40P01" | "40003" => (Unavailable, "the transaction lost against a concurrent one"),
         "25006" => (Unavailable, "the server takes no writes: it is a standby or read-only"),
         "25P02" => (InvalidInput, "the transaction has failed already and can only be rolled back"),
         "26000" | "42P05" => (
@@ -216,6 +223,16 @@ mod tests {
         let lost = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
         assert_eq!(Failure::new(lost(), Asked::Nothing).to_error().kind(), ErrorKind::Unavailable);
         assert_eq!(Failure::new(lost(), Asked::Commit).to_error().kind(), ErrorKind::OutcomeUnknown);
+    }
+
+    #[test]
+    fn a_lost_answer_has_codes_of_its_own() {
+        for code in ["08000", "08006", "08007", "40003"] {
+            assert!(says_that_it_lost_the_answer(code), "{code}");
+        }
+        for code in ["40001", "55P03", "57014", "23505"] {
+            assert!(!says_that_it_lost_the_answer(code), "{code}");
+        }
     }
 
     #[test]

@@ -178,10 +178,13 @@ impl EventStore for PostgresStore {
         // The committer ends when the queue's last sender is gone and what was accepted is committed.
         drop(self.shared.open.write().unwrap_or_else(PoisonError::into_inner).take());
         self.shared.watching.abort();
-        let ended = match self.shared.committing.lock().await.take() {
-            Some(committing) => committing.await,
+        // Whoever gives up closing leaves the handle to whoever tries again.
+        let mut committing = self.shared.committing.lock().await;
+        let ended = match committing.as_mut() {
+            Some(running) => running.await,
             None => Ok(()),
         };
+        *committing = None;
         if self.shared.pool == Ownership::Ours {
             self.log.pool.close().await;
         }

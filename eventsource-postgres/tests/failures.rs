@@ -4,11 +4,16 @@
 
 mod support;
 
+use std::str::FromStr as _;
 use std::time::Duration;
 
 use eventsource_core::{Append, ErrorKind, EventStore, EventStoreExt, Filter};
 use eventsource_postgres::PostgresStore;
-use support::{config, event, one, run, small, store};
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
+use support::{config, database, event, one, run, small, store};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 /// Waits until somebody waits for the log's lock, then does `what` to its backend. Other tests share the server.
@@ -153,4 +158,127 @@ async fn changes_of_others_are_seen_by_polling_and_by_listening() {
     }
     let config = small("postgres://x").listen().through_pgbouncer();
     assert_eq!(PostgresStore::connect(config).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn closing_again_after_giving_up_waits_for_what_was_accepted() {
+    let config = config("close_again").await.max_connections(1);
+    let store = PostgresStore::connect(config.clone()).await.unwrap();
+    let other = PostgresStore::connect(config).await.unwrap();
+    let mut holding = other.pool().begin().await.unwrap();
+    other.append_in(&mut holding, one("Holding")).await.unwrap();
+    // The first one waits for the lock, the second one for the next batch.
+    let append = |event_type| {
+        let store = store.clone();
+        tokio::spawn(async move { store.append(one(event_type)).await })
+    };
+    let first = append("First");
+    sleep(Duration::from_millis(100)).await;
+    let second = append("Second");
+    sleep(Duration::from_millis(100)).await;
+    assert!(timeout(Duration::from_millis(100), store.close()).await.is_err());
+    let closing = tokio::spawn(async move { store.close().await });
+    sleep(Duration::from_millis(100)).await;
+    assert!(!closing.is_finished());
+    holding.rollback().await.unwrap();
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    closing.await.unwrap().unwrap();
+    other.close().await.unwrap();
+}
+
+/// A way to the server on which every connection takes a while to begin; its URL.
+async fn slow_to_connect(url: &str) -> String {
+    let server = PgConnectOptions::from_str(url).unwrap();
+    let (host, port) = (server.get_host().to_owned(), server.get_port());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let slow_port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let host = host.clone();
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(300)).await;
+                let mut server = TcpStream::connect((host, port)).await.unwrap();
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    server.host("127.0.0.1").port(slow_port).to_url_lossy().to_string()
+}
+
+#[tokio::test]
+async fn a_listener_that_takes_longer_to_connect_than_a_poll_lasts_listens_nevertheless() {
+    let url = slow_to_connect(&database("slow_listener").await).await;
+    let config = small(&url).listen().poll_interval(Duration::from_millis(50));
+    let store = PostgresStore::connect(config).await.unwrap();
+    let _changes = store.changes();
+    let listening = "SELECT count(*) FROM pg_stat_activity \
+                     WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+    for _ in 0..100 {
+        let count: i64 = sqlx::query_scalar(listening).fetch_one(store.pool()).await.unwrap();
+        if count == 1 {
+            return store.close().await.unwrap();
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it never listened");
+}
+
+#[tokio::test]
+async fn judging_a_repeated_append_holds_nobody_else_up() {
+    let config = config("judging").await.max_connections(1);
+    let store = PostgresStore::connect(config.clone()).await.unwrap();
+    let other = PostgresStore::connect(config).await.unwrap();
+    let repeated = one("Repeated");
+    store.append(repeated.clone()).await.unwrap();
+    let append = |append: Append| {
+        let store = store.clone();
+        tokio::spawn(async move { store.append(append).await })
+    };
+    // The next batch, which waits, is the repeated append and one that is not.
+    let mut holding = other.pool().begin().await.unwrap();
+    other.append_in(&mut holding, one("Holding")).await.unwrap();
+    let first = append(one("First"));
+    sleep(Duration::from_millis(100)).await;
+    let (repeated, second) = (append(repeated), append(one("Second")));
+    // The only connection: whoever asks for it is served in turn. Here: this, the batch, this.
+    let pool = store.pool().clone();
+    let taking = tokio::spawn(async move {
+        let before = pool.acquire().await.unwrap();
+        sleep(Duration::from_millis(200)).await;
+        let after = tokio::spawn(async move { pool.acquire().await.unwrap() });
+        sleep(Duration::from_millis(200)).await;
+        drop(before);
+        after.await.unwrap()
+    });
+    sleep(Duration::from_millis(100)).await;
+    holding.rollback().await.unwrap();
+    first.await.unwrap().unwrap();
+    let taken = taking.await.unwrap();
+    timeout(Duration::from_secs(5), second).await.expect("it waits for the judge").unwrap().unwrap();
+    assert!(!repeated.is_finished(), "the test's own connection is in the way");
+    drop(taken);
+    assert!(repeated.await.unwrap().unwrap().replayed);
+    store.close().await.unwrap();
+    other.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn truncating_with_an_old_snapshot_is_refused() {
+    let store = store("old_truncate").await;
+    let mut old = store.pool().begin().await.unwrap();
+    sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM events")
+        .execute(&mut *old)
+        .await
+        .unwrap();
+    let head = store.append(one("A")).await.unwrap().last;
+    // It would not see the event whose position must never come back.
+    if sqlx::raw_sql("TRUNCATE events").execute(&mut *old).await.is_ok() {
+        old.commit().await.unwrap();
+    } else {
+        old.rollback().await.unwrap();
+    }
+    assert_eq!(store.head().await.unwrap(), head);
+    assert!(store.append(one("B")).await.unwrap().first > head);
+    store.close().await.unwrap();
 }

@@ -1,1 +1,1 @@
-SELECT event_type FROM events WHERE global_position = ?1
+SELECT event_type FROM main.events WHERE global_position = ?1

@@ -1,1 +1,1 @@
-SELECT append_index FROM events WHERE global_position > ?1 ORDER BY global_position LIMIT 1
+SELECT append_index FROM main.events WHERE global_position > ?1 ORDER BY global_position LIMIT 1

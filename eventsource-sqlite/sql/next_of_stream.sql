@@ -1,5 +1,5 @@
 SELECT version, global_position
-FROM events INDEXED BY events_by_stream
+FROM main.events INDEXED BY events_by_stream
 WHERE aggregate_id = ?1 AND aggregate_type = ?2 AND version >= ?3
 ORDER BY version
 LIMIT 1

@@ -1,1 +1,1 @@
-UPDATE log SET head = ?1 WHERE id = 1
+UPDATE main.log SET head = ?1 WHERE id = 1

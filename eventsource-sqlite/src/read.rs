@@ -49,7 +49,7 @@ pub(crate) fn head(connection: &Connection) -> rusqlite::Result<i64> {
 /// The event at a position, if there is one.
 pub(crate) fn event_at(connection: &Connection, position: i64) -> Result<Option<Stored>> {
     let broken = |error| failed("reading an event", error);
-    let statement = format!("SELECT {} FROM events AS e WHERE e.global_position = ?", row::COLUMNS);
+    let statement = format!("SELECT {} FROM main.events AS e WHERE e.global_position = ?", row::COLUMNS);
     let mut statement = connection.prepare_cached(&statement).map_err(broken)?;
     let mut rows = statement.query([position]).map_err(broken)?;
     rows.next().map_err(broken)?.map(row::decode).transpose()

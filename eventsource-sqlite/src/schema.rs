@@ -54,7 +54,7 @@ pub(crate) fn migrate(connection: &Connection, config: &SqliteConfig) -> Result<
 /// The identity of the log that the database holds.
 pub(crate) fn log_id(connection: &Connection) -> rusqlite::Result<Uuid> {
     connection
-        .prepare_cached("SELECT log_id FROM log WHERE id = 1")?
+        .prepare_cached("SELECT log_id FROM main.log WHERE id = 1")?
         .query_row([], |row| row.get(0))
         .map(Uuid::from_bytes)
 }

@@ -112,16 +112,16 @@ impl<'f> Search<'f> {
         };
         // The index is named, so that no statistics, and none that are missing, can make the plan another.
         let source = match self.source {
-            Source::Log => "events AS e NOT INDEXED",
-            Source::Stream => "events AS e INDEXED BY events_by_stream",
-            Source::EventType => "events AS e INDEXED BY events_by_type",
-            Source::AggregateType => "events AS e INDEXED BY events_by_aggregate_type",
-            Source::Tenant => "events AS e INDEXED BY events_by_tenant",
+            Source::Log => "main.events AS e NOT INDEXED",
+            Source::Stream => "main.events AS e INDEXED BY events_by_stream",
+            Source::EventType => "main.events AS e INDEXED BY events_by_type",
+            Source::AggregateType => "main.events AS e INDEXED BY events_by_aggregate_type",
+            Source::Tenant => "main.events AS e INDEXED BY events_by_tenant",
             // CROSS JOIN keeps SQLite from turning the loops round (https://sqlite.org/optoverview.html).
             Source::Tag if needs_events => {
-                "event_tags AS t CROSS JOIN events AS e ON e.global_position = t.position"
+                "main.event_tags AS t CROSS JOIN main.events AS e ON e.global_position = t.position"
             }
-            Source::Tag => "event_tags AS t",
+            Source::Tag => "main.event_tags AS t",
         };
         let order = match self.source {
             Source::Stream => "e.version",
@@ -141,7 +141,7 @@ impl<'f> Search<'f> {
 
 /// The term that an event at a position carries a tag.
 pub(crate) fn tagged_term(position: &str) -> String {
-    format!("EXISTS (SELECT 1 FROM event_tags AS x WHERE x.tag = ? AND x.position = {position})")
+    format!("EXISTS (SELECT 1 FROM main.event_tags AS x WHERE x.tag = ? AND x.position = {position})")
 }
 
 impl ToSql for Parameter<'_> {

@@ -80,7 +80,7 @@ impl SqliteStore {
 /// gives the lock only to a transaction that sees the newest commit.
 fn lock(connection: &Connection) -> rusqlite::Result<()> {
     if connection.transaction_state(Some("main"))? != TransactionState::Write {
-        connection.execute("UPDATE log SET head = head WHERE id = 1", [])?;
+        connection.execute("UPDATE main.log SET head = head WHERE id = 1", [])?;
     }
     Ok(())
 }

@@ -142,3 +142,36 @@ async fn changes_learns_of_it_and_a_retry_finds_it() {
     let transaction = own.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
     assert!(store.append_in(&transaction, append).unwrap().replayed);
 }
+
+#[tokio::test]
+async fn temporary_tables_of_the_same_names_do_not_get_the_append() {
+    let (_directory, path) = fresh();
+    let store = open(&path).await;
+    let mut own = own(&path);
+    // An unqualified name means the temporary table, where there is one.
+    own.execute_batch(
+        "CREATE TEMP TABLE event_tags AS SELECT * FROM main.event_tags;
+         CREATE TEMP TABLE events AS SELECT * FROM main.events;
+         CREATE TEMP TABLE log AS SELECT * FROM main.log;",
+    )
+    .unwrap();
+    let transaction = own.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let tagged = event("A").tag("k", "v").unwrap();
+    store.append_in(&transaction, Append::events([tagged])).unwrap();
+    transaction.commit().unwrap();
+    assert_eq!(store.query(&Filter::tagged("k", "v").unwrap()).await.unwrap().events.len(), 1);
+}
+
+#[tokio::test]
+async fn a_temporary_table_does_not_swallow_the_tags() {
+    let (_directory, path) = fresh();
+    let store = open(&path).await;
+    let mut own = own(&path);
+    own.execute_batch("CREATE TEMP TABLE event_tags AS SELECT * FROM main.event_tags").unwrap();
+    let transaction = own.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let tagged = event("A").tag("k", "v").unwrap();
+    store.append_in(&transaction, Append::events([tagged])).unwrap();
+    transaction.commit().unwrap();
+    let filter = Filter::tagged("k", "v").unwrap();
+    assert_eq!(store.query(&filter).await.unwrap().events.len(), 1);
+}

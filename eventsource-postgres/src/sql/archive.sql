@@ -26,6 +26,12 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $body$
 BEGIN
+    -- TRUNCATE takes what an older snapshot does not see, and positions would come back.
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'events can only be truncated in a transaction of isolation level READ COMMITTED, not %',
+            upper(current_setting('transaction_isolation'))
+            USING ERRCODE = 'ES001';
+    END IF;
     UPDATE {schema}.log SET floor = greatest(floor, (SELECT max(global_position) FROM {schema}.events));
     TRUNCATE {schema}.event_tags;
     RETURN NULL;
