@@ -55,7 +55,7 @@ pub enum Synchronous {
 }
 
 impl SqliteConfig {
-    /// Longer than the slowest flush (`docs/adr/0004`), so that only a holder who hangs is given up on.
+    /// Longer than the flushes that were measured (`docs/adr/0004`): to give up is for holders who hang.
     const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 
     /// A store in a file, which is created where there is none. Its directory must exist.
