@@ -1,11 +1,10 @@
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use eventsource_core::{Capability, EventStore, Result};
 use tokio::runtime;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{Case, Fixture, Harness, Log, Setup, child};
@@ -110,23 +109,27 @@ pub fn judge(harness: Arc<dyn Harness>, case: &Case, seed: u64) -> Result<(), St
         .map_err(|error| format!("no runtime: {error}"))?;
     let body = case.body_for(harness.lacks());
     let name = case.name();
-    let verdict = runtime.block_on(async move {
-        // A task of its own: a body that blocks its thread runs into the time limit as well.
-        let task = tokio::spawn(async move {
-            let fixture = harness.fresh(Setup::default()).await?;
-            let cx = Cx { harness, fixture: Arc::new(fixture), case: name, seed };
-            let verdict = body(cx.clone()).await;
-            cx.store().close().await?;
-            cx.log().remove().await?;
-            verdict
-        });
-        match timeout(TIMEOUT, task).await {
-            Err(_) => Err(format!("not done within {} s", TIMEOUT.as_secs())),
-            Ok(Err(error)) if error.is_panic() => Err(message_of(&*error.into_panic())),
-            Ok(Err(error)) => Err(error.to_string()),
-            Ok(Ok(verdict)) => verdict.map_err(|failure| failure.to_string()),
-        }
+    // A task of its own, waited for outside the runtime: also a body that never lets go of any thread, so that the
+    // runtime's own timers stand still, runs into the time limit.
+    let task = runtime.spawn(async move {
+        let fixture = harness.fresh(Setup::default()).await?;
+        let cx = Cx { harness, fixture: Arc::new(fixture), case: name, seed };
+        let verdict = body(cx.clone()).await;
+        cx.store().close().await?;
+        cx.log().remove().await?;
+        verdict
     });
+    let (tell, told) = mpsc::channel();
+    runtime.spawn(async move {
+        let _ = tell.send(match task.await {
+            Err(error) if error.is_panic() => Err(message_of(&*error.into_panic())),
+            Err(error) => Err(error.to_string()),
+            Ok(verdict) => verdict.map_err(|failure| failure.to_string()),
+        });
+    });
+    let verdict = told
+        .recv_timeout(TIMEOUT)
+        .unwrap_or_else(|_| Err(format!("not done within {} s", TIMEOUT.as_secs())));
     runtime.shutdown_timeout(Duration::from_secs(5));
     verdict
 }
