@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use common::{event, fresh, one, open, stream, to_new_stream};
@@ -11,7 +13,6 @@ use eventsource_core::{
 };
 use eventsource_sqlite::{SqliteConfig, SqliteStore};
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::task::JoinHandle;
 
 type Answer = eventsource_core::Result<eventsource_core::Appended>;
 
@@ -24,30 +25,27 @@ async fn in_one_batch(
     let mut own = Connection::open(path).unwrap();
     let held = own.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
     // The first makes the writer wait for the lock; the others come together behind it.
-    let first = spawn(store, one("First"));
+    let first = queued(store, one("First"));
     while store.queue_length() > 0 {
         tokio::task::yield_now().await;
     }
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let mut answers = Vec::new();
-    for (index, append) in appends.into_iter().enumerate() {
-        answers.push(spawn(store, append));
-        while store.queue_length() <= index {
-            tokio::task::yield_now().await;
-        }
-    }
+    let answers: Vec<_> = appends.into_iter().map(|append| queued(store, append)).collect();
     held.rollback().unwrap();
-    first.await.unwrap().unwrap();
+    first.await.unwrap();
     let mut all = Vec::new();
     for answer in answers {
-        all.push(answer.await.unwrap());
+        all.push(answer.await);
     }
     all
 }
 
-fn spawn(store: &std::sync::Arc<SqliteStore>, append: Append) -> JoinHandle<Answer> {
+/// The answer of `append`, which is in the queue already: its future was polled once, here and not in a task, since
+/// tasks come in any order.
+fn queued(store: &std::sync::Arc<SqliteStore>, append: Append) -> Pin<Box<dyn Future<Output = Answer>>> {
     let store = store.clone();
-    tokio::spawn(async move { store.append(append).await })
+    let mut answer = Box::pin(async move { store.append(append).await });
+    assert!(answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    answer
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,7 +177,12 @@ async fn close_finishes_what_was_accepted() {
     let store = std::sync::Arc::new(
         SqliteStore::open(SqliteConfig::file(&path).queue_capacity(10).batch_limit(3)).await.unwrap(),
     );
-    let answers: Vec<_> = (0..100).map(|_| spawn(&store, one("A"))).collect();
+    let answers: Vec<_> = (0..100)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.append(one("A")).await })
+        })
+        .collect();
     tokio::time::sleep(Duration::from_millis(1)).await;
     store.close().await.unwrap();
     let mut acknowledged = 0;

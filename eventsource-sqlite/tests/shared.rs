@@ -58,7 +58,7 @@ async fn one_store_wakes_for_what_another_appends() {
         let mut changes = one_store.changes();
         other.append(one("A")).await.unwrap();
         while one_store.head().await.unwrap().to_raw() < round {
-            tokio::time::timeout(Duration::from_secs(5), changes.changed())
+            tokio::time::timeout(Duration::from_secs(60), changes.changed())
                 .await
                 .expect("a wake-up")
                 .unwrap();
@@ -120,7 +120,7 @@ async fn none_of_several_busy_stores_starves() {
         }
         println!("{appends} appends, the slowest took {slowest:?}");
         // What the disk takes for one flush is in it.
-        assert!(appends > 16 * 2 && slowest < Duration::from_secs(10));
+        assert!(appends > 16 * 2 && slowest < Duration::from_secs(40));
     }
 }
 
