@@ -8,6 +8,10 @@
 //! Pick a store by picking a crate: `eventsource-memory`, `eventsource-sqlite`, `eventsource-postgres`. They mean the
 //! same, errors included; `conformance-tests` is the proof, and any other backend can run it.
 
+// What the derive macro writes names this crate, also in this crate's own tests.
+#[cfg(all(test, feature = "derive"))]
+extern crate self as eventsource_core;
+
 mod aggregate;
 mod append;
 mod capability;
@@ -15,6 +19,8 @@ mod changes;
 mod clock;
 mod conflict;
 mod decoder;
+#[cfg(feature = "derive")]
+mod derive_support;
 mod domain_event;
 mod error;
 mod event;
@@ -53,3 +59,13 @@ pub use store::EventStore;
 pub use store_ext::EventStoreExt;
 pub use stream::{ExpectedVersion, StreamId, Version};
 pub use tag::Tag;
+
+/// See the [trait](trait@DomainEvent).
+#[cfg(feature = "derive")]
+pub use eventsource_macros::DomainEvent;
+
+#[doc(hidden)]
+#[cfg(feature = "derive")]
+pub mod __private {
+    pub use crate::derive_support::*;
+}
