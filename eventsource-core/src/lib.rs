@@ -18,6 +18,7 @@ mod capability;
 mod changes;
 mod clock;
 mod conflict;
+mod context;
 mod decoder;
 #[cfg(feature = "derive")]
 mod derive_support;
@@ -36,6 +37,7 @@ mod store;
 mod store_ext;
 mod stream;
 mod tag;
+mod with_context;
 
 pub use aggregate::{Aggregate, AggregateRoot};
 pub use append::{Append, AppendCondition, AppendPart, Appended};
@@ -43,6 +45,7 @@ pub use capability::{Capabilities, Capability};
 pub use changes::{ChangeSignal, Changes};
 pub use clock::{Clock, SystemClock, to_microseconds};
 pub use conflict::Conflict;
+pub use context::Context;
 pub use decoder::{Decoded, Decoder, PlainDecoder};
 pub use domain_event::DomainEvent;
 pub use error::{Error, ErrorKind, Result};
@@ -59,6 +62,7 @@ pub use store::EventStore;
 pub use store_ext::EventStoreExt;
 pub use stream::{ExpectedVersion, StreamId, Version};
 pub use tag::Tag;
+pub use with_context::WithContext;
 
 /// See the [trait](trait@DomainEvent).
 #[cfg(feature = "derive")]
