@@ -32,6 +32,7 @@ mod name;
 mod payload;
 mod position;
 mod read;
+mod registry;
 mod repository;
 mod store;
 mod store_ext;
@@ -57,6 +58,10 @@ pub use name::{AggregateType, EventType};
 pub use payload::Payload;
 pub use position::Position;
 pub use read::{Direction, EventStream, Page, Queried, ReadOptions};
+pub use registry::{
+    EventRegistry, EventRegistryBuilder, KeepingDecoder, Kept, RegistryDecoder, RegistryError,
+    RegistryProblem,
+};
 pub use repository::{ExecuteError, Repository};
 pub use store::EventStore;
 pub use store_ext::EventStoreExt;
