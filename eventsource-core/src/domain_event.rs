@@ -78,7 +78,7 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
     ///
     /// # Errors
     /// `Corrupt` if the type is unknown, or the payload has another shape; if there are [`SCHEMAS`](Self::SCHEMAS), also
-    /// if the stored event is of another schema version: an `EventRegistry` reads those.
+    /// if the stored event is of another schema version: an [`EventRegistry`](crate::EventRegistry) reads those.
     fn decode(event: &RecordedEvent) -> Result<Self> {
         check_schema::<Self>(event)?;
         let not_decoded = |error| not_decoded(event, error);

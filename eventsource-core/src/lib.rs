@@ -18,6 +18,7 @@ mod capability;
 mod changes;
 mod clock;
 mod conflict;
+mod context;
 mod decoder;
 #[cfg(feature = "derive")]
 mod derive_support;
@@ -31,11 +32,13 @@ mod name;
 mod payload;
 mod position;
 mod read;
+mod registry;
 mod repository;
 mod store;
 mod store_ext;
 mod stream;
 mod tag;
+mod with_context;
 
 pub use aggregate::{Aggregate, AggregateRoot};
 pub use append::{Append, AppendCondition, AppendPart, Appended};
@@ -43,6 +46,7 @@ pub use capability::{Capabilities, Capability};
 pub use changes::{ChangeSignal, Changes};
 pub use clock::{Clock, SystemClock, to_microseconds};
 pub use conflict::Conflict;
+pub use context::Context;
 pub use decoder::{Decoded, Decoder, PlainDecoder};
 pub use domain_event::DomainEvent;
 pub use error::{Error, ErrorKind, Result};
@@ -54,11 +58,16 @@ pub use name::{AggregateType, EventType};
 pub use payload::Payload;
 pub use position::Position;
 pub use read::{Direction, EventStream, Page, Queried, ReadOptions};
+pub use registry::{
+    EventRegistry, EventRegistryBuilder, KeepingDecoder, Kept, RegistryDecoder, RegistryError,
+    RegistryProblem,
+};
 pub use repository::{ExecuteError, Repository};
 pub use store::EventStore;
 pub use store_ext::EventStoreExt;
 pub use stream::{ExpectedVersion, StreamId, Version};
 pub use tag::Tag;
+pub use with_context::WithContext;
 
 /// See the [trait](trait@DomainEvent).
 #[cfg(feature = "derive")]
