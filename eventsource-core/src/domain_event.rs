@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::payload::Misfit;
-use crate::{Error, NewEvent, Payload, RecordedEvent, Result, Tag};
+use crate::{Error, NewEvent, Payload, RecordedEvent, Result, Tag, tagged};
 
 /// A typed event: how it becomes a [`NewEvent`], and how it is read back.
 ///
@@ -58,20 +58,16 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// # Errors
     /// `Corrupt` if the type is unknown, or the payload has another shape.
     fn decode(event: &RecordedEvent) -> Result<Self> {
-        let not_decoded = |error: serde_json::Error| {
+        tagged::decode(event.event_type().as_str(), event.payload().as_json()).map_err(|error| {
             let (event_type, position) = (event.event_type(), event.position());
             Error::corrupt(format!("the event {event_type} at position {position} can't be decoded"))
                 .with_source(Misfit::from(error))
-        };
-        let data: &RawValue = serde_json::from_str(event.payload().as_json()).map_err(not_decoded)?;
-        let tagged = Tagged { event_type: event.event_type().as_str().into(), data: Some(data) };
-        let whole = serde_json::to_string(&tagged).map_err(not_decoded)?;
-        serde_json::from_str(&whole).map_err(not_decoded)
+        })
     }
 }
 
 /// Nothing may stand beside `type` and `data`: it would not be stored.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tagged<'a> {
     #[serde(rename = "type", borrow)]
