@@ -170,7 +170,7 @@ impl Append {
         Ok(())
     }
 
-    fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self { parts: Vec::new(), conditions: Vec::new(), stray_after: false }
     }
 }
