@@ -28,6 +28,7 @@ mod store;
 mod store_ext;
 mod stream;
 mod tag;
+mod tenant_router;
 mod tenant_store;
 
 pub use aggregate::{Aggregate, AggregateRoot};
@@ -50,4 +51,5 @@ pub use store::EventStore;
 pub use store_ext::EventStoreExt;
 pub use stream::{ExpectedVersion, StreamId, Version};
 pub use tag::Tag;
+pub use tenant_router::{Routed, TenantRouter};
 pub use tenant_store::TenantStore;
