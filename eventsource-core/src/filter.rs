@@ -129,6 +129,19 @@ impl Filter {
         self
     }
 
+    /// Narrows it to `tenant`, unless it names a tenant already; that must be `tenant` then.
+    pub(crate) fn scoped_to(mut self, tenant: TenantId) -> Result<Self> {
+        match self.scope.tenant {
+            Some(named) if named != tenant => {
+                Err(Error::invalid_input("the filter names another tenant than the store's"))
+            }
+            _ => {
+                self.scope.tenant = Some(tenant);
+                Ok(self)
+            }
+        }
+    }
+
     /// Narrows it to the streams of one aggregate type; called again, to the last one only.
     #[must_use]
     pub fn of_aggregate_type(mut self, aggregate_type: AggregateType) -> Self {

@@ -51,6 +51,8 @@ mod store_ext;
 mod stream;
 mod tag;
 mod tagged;
+mod tenant_router;
+mod tenant_store;
 mod unit_of_work;
 mod view;
 mod views;
@@ -105,6 +107,8 @@ pub use eventsource_macros::DomainEvent;
 pub mod __private {
     pub use crate::derive_support::*;
 }
+pub use tenant_router::{Routed, TenantRouter};
+pub use tenant_store::TenantStore;
 pub use unit_of_work::{Participant, Participants, Roots, UnitOfWork};
 pub use view::{Reach, View, ViewSnapshot};
 pub use views::Views;
