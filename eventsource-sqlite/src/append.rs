@@ -5,7 +5,7 @@ use eventsource_core::{
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
-use crate::error::SqliteError;
+use crate::error::{SqliteError, is_taken};
 use crate::filter::first_match;
 use crate::read::event_at;
 use crate::row::{self, Place};
@@ -28,8 +28,21 @@ pub(crate) struct Appender<'c> {
 pub(crate) enum Refusal {
     /// It was found out before anything was written.
     Judged(Error),
+    /// SQLite refused its first event, since an index that is unique holds it; nothing was written.
+    Taken(SqliteError),
     /// SQLite failed, perhaps in the middle: the transaction must not be committed as it is.
     Failed(SqliteError),
+}
+
+impl Refusal {
+    /// Whether it could come from events that are stored already, and left the transaction as it was.
+    fn may_be_a_retry(&self) -> bool {
+        match self {
+            Self::Judged(error) => error.is_conflict(),
+            Self::Taken(_) => true,
+            Self::Failed(_) => false,
+        }
+    }
 }
 
 impl From<Error> for Refusal {
@@ -45,6 +58,16 @@ impl From<rusqlite::Error> for Refusal {
 }
 
 type Judgement<T> = std::result::Result<T, Refusal>;
+
+/// When an append learns that its events are stored already, which hardly ever is so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retries {
+    /// Before it is judged and written: whatever fails afterwards fails for another reason.
+    LookedUp,
+    /// When something stands in its way: the index of event ids is asked by the insert alone. If that refuses an event
+    /// that is not the append's first, some of the append is written.
+    NoticedOnFailure,
+}
 
 impl<'c> Appender<'c> {
     pub(crate) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
@@ -75,10 +98,28 @@ impl<'c> Appender<'c> {
         append: &Append,
         head: &mut i64,
         now: DateTime<Utc>,
+        retries: Retries,
     ) -> Judgement<Appended> {
-        if let Some(stored) = self.stored(append)? {
+        if retries == Retries::LookedUp
+            && let Some(stored) = self.stored(append)?
+        {
             return Ok(stored);
         }
+        match self.judge_and_insert(append, head, now) {
+            // A retry is one, whatever versions and conditions say by now.
+            Err(refusal) if retries == Retries::NoticedOnFailure && refusal.may_be_a_retry() => {
+                self.stored(append)?.ok_or(refusal)
+            }
+            judgement => judgement,
+        }
+    }
+
+    fn judge_and_insert(
+        &mut self,
+        append: &Append,
+        head: &mut i64,
+        now: DateTime<Utc>,
+    ) -> Judgement<Appended> {
         let versions = self.expected_versions(append)?;
         self.check_conditions(append, *head)?;
         self.insert(append, &versions, head, to_microseconds(now)?)
@@ -181,7 +222,12 @@ impl<'c> Appender<'c> {
                 version = Some(version.map_or(Version::FIRST, Version::next));
                 let stream = part.stream().zip(version);
                 let place = Place { position, stream, append_index, recorded_at };
-                row::insert(&mut self.insert_event, event, &place)?;
+                row::insert(&mut self.insert_event, event, &place).map_err(|error| {
+                    // A trigger of somebody else's may have ended the transaction as well.
+                    let none_written =
+                        append_index == 0 && is_taken(&error) && !self.connection.is_autocommit();
+                    if none_written { Refusal::Taken(error.into()) } else { error.into() }
+                })?;
                 for tag in event.all_tags() {
                     self.insert_tag.execute((tag.as_str(), position))?;
                 }
@@ -212,7 +258,7 @@ fn note_version(versions: &mut Vec<(StreamId, Version)>, event: &RecordedEvent) 
 pub(crate) fn refused(refusal: Refusal) -> Error {
     match refusal {
         Refusal::Judged(error) => error,
-        Refusal::Failed(error) => error.failed("appending"),
+        Refusal::Taken(error) | Refusal::Failed(error) => error.failed("appending"),
     }
 }
 

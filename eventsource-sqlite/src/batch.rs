@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use eventsource_core::{Append, Appended, Error, Result};
 use rusqlite::Connection;
 
-use crate::append::{Appender, Refusal, in_savepoint, refused};
+use crate::append::{Appender, Refusal, Retries, in_savepoint, refused};
 use crate::connection::begin_immediate;
 use crate::error::{SqliteError, commit_failed};
 
@@ -37,7 +37,7 @@ pub(crate) fn write<'a>(
 /// How to guard the appends of a batch from each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Care {
-    /// Everything is checked before anything is inserted, so a refused append has nothing to undo.
+    /// Versions and conditions are checked before anything is inserted, so a refused append has nothing to undo.
     Light,
     /// Each is undone by itself if an insert fails.
     Savepoints,
@@ -108,10 +108,10 @@ impl Attempt<'_, '_> {
         care: Care,
     ) -> std::result::Result<Appended, Refusal> {
         match care {
-            Care::Light => self.appender.append(append, head, self.now),
-            Care::Savepoints => {
-                in_savepoint(self.connection, || self.appender.append(append, head, self.now))
-            }
+            Care::Light => self.appender.append(append, head, self.now, Retries::NoticedOnFailure),
+            Care::Savepoints => in_savepoint(self.connection, || {
+                self.appender.append(append, head, self.now, Retries::LookedUp)
+            }),
         }
     }
 }

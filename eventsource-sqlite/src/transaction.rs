@@ -1,7 +1,7 @@
 use eventsource_core::{Append, Appended, Capability, Error, Result};
 use rusqlite::{Connection, Transaction, TransactionState};
 
-use crate::append::{Appender, Refusal, in_savepoint, verdict};
+use crate::append::{Appender, Refusal, Retries, in_savepoint, verdict};
 use crate::config::Location;
 use crate::error::failed;
 use crate::store::SqliteStore;
@@ -67,7 +67,7 @@ impl SqliteStore {
         let mut head = appender.head().map_err(broken)?;
         let now = self.shared.config.clock.now();
         verdict(in_savepoint(transaction, || {
-            let appended = appender.append(&append, &mut head, now)?;
+            let appended = appender.append(&append, &mut head, now, Retries::LookedUp)?;
             if !appended.replayed {
                 appender.set_head(head).map_err(Refusal::from)?;
             }
