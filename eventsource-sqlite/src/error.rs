@@ -44,11 +44,6 @@ pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
         )
 }
 
-/// Whether a unique index holds what was to be inserted; then the statement wrote nothing.
-pub(crate) fn is_taken(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
-}
-
 /// A SQLite error that several callers are told of.
 #[derive(Clone, Debug)]
 pub(crate) struct SqliteError(Arc<rusqlite::Error>);
