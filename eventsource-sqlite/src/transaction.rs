@@ -66,7 +66,7 @@ impl SqliteStore {
         }
         let mut appender = Appender::new(transaction).map_err(broken)?;
         let mut pending = Pending::behind(appender.head().map_err(broken)?);
-        let now = self.shared.config.clock.now();
+        let now = self.shared.config.now()?;
         verdict(in_savepoint(transaction, || {
             let appended = appender.append(&append, &mut pending, now, Retries::LookedUp)?;
             if !appended.replayed {
