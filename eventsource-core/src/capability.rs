@@ -12,11 +12,13 @@ pub enum Capability {
     Shared,
     /// An append can join a transaction of the caller's, beside the caller's own tables.
     Transactional,
+    /// Events that are to be published are put into an outbox in the same transaction: [`Outbox`](crate::Outbox).
+    Outbox,
 }
 
 impl Capability {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Durable, Self::Shared, Self::Transactional];
+    pub const ALL: &[Self] = &[Self::Durable, Self::Shared, Self::Transactional, Self::Outbox];
 }
 
 impl fmt::Display for Capability {
@@ -25,6 +27,7 @@ impl fmt::Display for Capability {
             Self::Durable => "durable",
             Self::Shared => "shared between processes",
             Self::Transactional => "transactional",
+            Self::Outbox => "one with an outbox",
         })
     }
 }

@@ -1,13 +1,16 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use eventsource_core::{
-    Append, Appended, Capabilities, ChangeSignal, Changes, Clock, Error, EventStore, Filter, Page, Position,
-    ReadOptions, Result, StreamId, SystemClock, Version,
+    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Claim, ClaimId, ClaimRequest, Clock,
+    Error, EventId, EventStore, Filter, Outbox, OutboxEntry, OutboxFilter, OutboxStatistics, Page, Position,
+    ReadOptions, Result, Settlement, StreamId, SystemClock, Version,
 };
 
 use crate::log::Log;
+use crate::outbox;
 use crate::read::Scan;
 
 /// An event store in memory. Cloning it gives another handle on the same log.
@@ -20,6 +23,7 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct State {
     log: Log,
+    outbox: outbox::Outbox,
     changes: ChangeSignal,
     closed: bool,
 }
@@ -35,6 +39,15 @@ impl MemoryStore {
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
         Self { state: Arc::default(), clock }
+    }
+
+    /// Puts the events that match into the outbox, from now on; those that are in the log already stay out of it.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the filter has bounds on time: see [`OutboxFilter::new`].
+    pub fn outbox(self, filter: Filter) -> Result<Self> {
+        self.write_state().outbox = outbox::Outbox::of(OutboxFilter::new(filter)?);
+        Ok(self)
     }
 
     // A panic under the lock can only come from a bug here or from running out of memory; the log is changed by one
@@ -53,6 +66,13 @@ impl MemoryStore {
     }
 }
 
+impl MemoryStore {
+    fn with_outbox<T>(&self, work: impl FnOnce(&mut outbox::Outbox) -> T) -> Result<T> {
+        let mut state = self.write_state();
+        if state.closed { Err(closed()) } else { Ok(work(&mut state.outbox)) }
+    }
+}
+
 fn closed() -> Error {
     Error::unavailable("the store is closed")
 }
@@ -67,7 +87,9 @@ impl EventStore for MemoryStore {
         }
         let appended = state.log.append(append, &*self.clock)?;
         if !appended.replayed {
-            state.changes.notify();
+            let State { log, outbox, changes, .. } = &mut *state;
+            log.events_from(appended.first).for_each(|event| outbox.put(event));
+            changes.notify();
         }
         Ok(appended)
     }
@@ -95,12 +117,43 @@ impl EventStore for MemoryStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none()
+        Capabilities::none().with(Capability::Outbox)
     }
 
     async fn close(&self) -> Result<()> {
         *self.write_state() = State { closed: true, ..State::default() };
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claim> {
+        self.with_outbox(|outbox| outbox.claim(request, self.clock.now()))
+    }
+
+    async fn settle(&self, claim: ClaimId, settlements: &[Settlement]) -> Result<Vec<EventId>> {
+        self.with_outbox(|outbox| outbox.settle(claim, settlements, self.clock.now()))
+    }
+
+    async fn extend(&self, claim: ClaimId, lease: Duration) -> Result<u64> {
+        self.with_outbox(|outbox| outbox.extend(claim, lease, self.clock.now()))
+    }
+
+    async fn failed(&self, limit: usize) -> Result<Vec<OutboxEntry>> {
+        self.with_outbox(|outbox| outbox.failed(limit))
+    }
+
+    async fn retry_failed(&self, events: Option<&[EventId]>) -> Result<u64> {
+        self.with_outbox(|outbox| outbox.retry_failed(events))
+    }
+
+    async fn delete_published(&self, older_than: Duration) -> Result<u64> {
+        self.with_outbox(|outbox| outbox.delete_published(older_than, self.clock.now()))
+    }
+
+    async fn statistics(&self) -> Result<OutboxStatistics> {
+        self.with_outbox(|outbox| outbox.statistics(self.clock.now()))
     }
 }
 

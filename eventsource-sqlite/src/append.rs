@@ -1,12 +1,13 @@
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Conflict, Error, EventId, EventType, Position, RecordedEvent, Result, StreamId,
-    Version, to_microseconds,
+    Append, Appended, Conflict, Error, EventId, EventType, OutboxFilter, Position, RecordedEvent, Result,
+    StreamId, Version, to_microseconds,
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use crate::error::SqliteError;
 use crate::filter::first_match;
+use crate::outbox::OutboxWriter;
 use crate::read::event_at;
 use crate::row::{self, Place};
 use crate::stream;
@@ -21,6 +22,8 @@ pub(crate) struct Appender<'c> {
     insert_tag: CachedStatement<'c>,
     head: CachedStatement<'c>,
     set_head: CachedStatement<'c>,
+    /// None where the outbox is off.
+    outbox: Option<OutboxWriter<'c>>,
 }
 
 /// Why an append was not written.
@@ -47,7 +50,7 @@ impl From<rusqlite::Error> for Refusal {
 type Judgement<T> = std::result::Result<T, Refusal>;
 
 impl<'c> Appender<'c> {
-    pub(crate) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+    pub(crate) fn new(connection: &'c Connection, outbox: Option<&OutboxFilter>) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
             position_of_event: connection.prepare_cached(include_str!("../sql/position_of_event.sql"))?,
@@ -56,6 +59,7 @@ impl<'c> Appender<'c> {
             insert_tag: connection.prepare_cached(include_str!("../sql/insert_tag.sql"))?,
             head: connection.prepare_cached(include_str!("../sql/head.sql"))?,
             set_head: connection.prepare_cached(include_str!("../sql/set_head.sql"))?,
+            outbox: outbox.map(|filter| OutboxWriter::new(connection, filter)).transpose()?,
         })
     }
 
@@ -184,6 +188,9 @@ impl<'c> Appender<'c> {
                 row::insert(&mut self.insert_event, event, &place)?;
                 for tag in event.all_tags() {
                     self.insert_tag.execute((tag.as_str(), position))?;
+                }
+                if let Some(outbox) = &mut self.outbox {
+                    outbox.put(event, &place)?;
                 }
                 append_index += 1;
             }

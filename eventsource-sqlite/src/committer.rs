@@ -18,8 +18,8 @@ use crate::readers::ReadJob;
 /// What the writer is asked to do.
 pub(crate) enum Job {
     Append(Request),
-    /// A read, where there is no other connection.
-    Read(ReadJob),
+    /// A read, where there is no other connection; or a write that is no append, in a transaction of its own.
+    Work(ReadJob),
     /// Somebody waits for changes: look for those that others make.
     Watch,
 }
@@ -58,7 +58,7 @@ impl Committer {
     /// Works until everybody who could send a job is gone, and everything that was sent is done.
     pub(crate) fn run(self, connection: &Connection) -> Result<()> {
         let broken = |error| failed("preparing to write", error);
-        let mut appender = Appender::new(connection).map_err(broken)?;
+        let mut appender = Appender::new(connection, self.config.outbox.as_ref()).map_err(broken)?;
         let mut others = OthersChanges::new(connection, self.config.poll_interval).map_err(broken)?;
         let mut jobs = Vec::with_capacity(self.config.batch_limit.min(1_024));
         while self.receive(connection, &mut others, &mut jobs) {
@@ -117,11 +117,11 @@ impl Committer {
 
     fn work(&self, connection: &Connection, appender: &mut Appender<'_>, jobs: &mut Vec<Job>) {
         let mut requests = Vec::with_capacity(jobs.len());
-        let mut reads = Vec::new();
+        let mut others = Vec::new();
         for job in jobs.drain(..) {
             match job {
                 Job::Append(request) => requests.push(request),
-                Job::Read(read) => reads.push(read),
+                Job::Work(work) => others.push(work),
                 Job::Watch => {}
             }
         }
@@ -137,8 +137,8 @@ impl Committer {
                 let _ = request.answer.send(verdict);
             }
         }
-        for read in reads {
-            read(Ok(connection))();
+        for work in others {
+            work(Ok(connection))();
         }
     }
 }

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventsource_core::{Clock, Error, Result, SystemClock};
+use eventsource_core::{Clock, Error, Filter, OutboxFilter, Result, SystemClock};
 
 /// Where a store lies and how it behaves.
 ///
@@ -24,6 +24,9 @@ pub struct SqliteConfig {
     pub(crate) batch_limit: usize,
     pub(crate) poll_interval: Duration,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What was asked for; checked when the store is opened.
+    publish: Option<Filter>,
+    pub(crate) outbox: Option<OutboxFilter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +118,13 @@ impl SqliteConfig {
         self
     }
 
+    /// Puts the events that match into the outbox, in the transaction that appends them: [`Filter::all`] for every one. Off
+    /// if not set. It has no bounds on time. All processes that append to the log should say the same.
+    pub fn outbox(mut self, publish: Filter) -> Self {
+        self.publish = Some(publish);
+        self
+    }
+
     fn at(location: Location) -> Self {
         Self {
             location,
@@ -125,6 +135,8 @@ impl SqliteConfig {
             batch_limit: 512,
             poll_interval: Duration::from_millis(25),
             clock: Arc::new(SystemClock),
+            publish: None,
+            outbox: None,
         }
     }
 
@@ -141,6 +153,7 @@ impl SqliteConfig {
         if self.poll_interval.is_zero() {
             return Err(Error::invalid_input("`poll_interval` is longer than nothing"));
         }
+        self.outbox = self.publish.clone().map(OutboxFilter::new).transpose()?;
         if let Location::File(path) = &mut self.location {
             *path = std::path::absolute(&*path).map_err(|error| {
                 Error::invalid_input(format!("{path:?} is no path for a database file")).with_source(error)

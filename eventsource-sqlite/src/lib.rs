@@ -38,6 +38,7 @@ mod connection;
 mod driver;
 mod error;
 mod filter;
+mod outbox;
 mod payload;
 mod queue;
 mod read;

@@ -100,7 +100,7 @@ impl SqliteStore {
     }
 
     /// Runs `job` on a connection that is free.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -112,9 +112,23 @@ impl SqliteStore {
         });
         match &self.shared.readers {
             Some(readers) => readers.send(job).await?,
-            None => self.shared.writer.send(Job::Read(job), 1).await?,
+            None => self.shared.writer.send(Job::Work(job), 1).await?,
         }
         answered.await.map_err(|_| Error::unavailable("the thread that was to read has ended"))?
+    }
+
+    /// Runs `job`, which writes in a transaction of its own, on the writer's connection.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        let job: ReadJob = Box::new(move |connection| {
+            let result = (!answer.is_closed()).then(|| connection.and_then(job));
+            Box::new(move || drop(result.map(|result| answer.send(result))))
+        });
+        self.shared.writer.send(Job::Work(job), 1).await?;
+        answered.await.map_err(|_| Error::outcome_unknown("the writer's thread has ended"))?
     }
 
     fn signal(&self) -> std::sync::MutexGuard<'_, Option<ChangeSignal>> {
@@ -167,8 +181,9 @@ impl EventStore for SqliteStore {
             Location::File(_) => Capabilities::none()
                 .with(Capability::Durable)
                 .with(Capability::Shared)
-                .with(Capability::Transactional),
-            Location::Memory => Capabilities::none(),
+                .with(Capability::Transactional)
+                .with(Capability::Outbox),
+            Location::Memory => Capabilities::none().with(Capability::Outbox),
         }
     }
 
