@@ -8,17 +8,25 @@
 //! Pick a store by picking a crate: `eventsource-memory`, `eventsource-sqlite`, `eventsource-postgres`. They mean the
 //! same, errors included; `conformance-tests` is the proof, and any other backend can run it.
 
+// What the derive macro writes names this crate, also in this crate's own tests.
+#[cfg(all(test, feature = "derive"))]
+extern crate self as eventsource_core;
+
 mod aggregate;
 mod append;
 mod capability;
 mod changes;
 mod clock;
 mod conflict;
+mod decoder;
+#[cfg(feature = "derive")]
+mod derive_support;
 mod domain_event;
 mod error;
 mod event;
 mod event_bus;
 mod event_json;
+mod event_schema;
 mod filter;
 mod metadata;
 mod name;
@@ -40,10 +48,12 @@ pub use capability::{Capabilities, Capability};
 pub use changes::{ChangeSignal, Changes};
 pub use clock::{Clock, SystemClock, to_microseconds};
 pub use conflict::Conflict;
+pub use decoder::{Decoded, Decoder, PlainDecoder};
 pub use domain_event::DomainEvent;
 pub use error::{Error, ErrorKind, Result};
 pub use event::{EventId, NewEvent, RecordedEvent};
 pub use event_bus::{BusSubscription, EventBus, TypedBusSubscription, WhenFull};
+pub use event_schema::EventSchema;
 pub use filter::{Filter, FilterItem, Fingerprint, PayloadPath, PayloadPredicate, Scalar, Scope};
 pub use metadata::{Metadata, TenantId};
 pub use name::{AggregateType, EventType};
@@ -60,3 +70,13 @@ pub use store::EventStore;
 pub use store_ext::EventStoreExt;
 pub use stream::{ExpectedVersion, StreamId, Version};
 pub use tag::Tag;
+
+/// See the [trait](trait@DomainEvent).
+#[cfg(feature = "derive")]
+pub use eventsource_macros::DomainEvent;
+
+#[doc(hidden)]
+#[cfg(feature = "derive")]
+pub mod __private {
+    pub use crate::derive_support::*;
+}
