@@ -10,7 +10,7 @@ use futures_util::future;
 pub use buffer::WhenFull;
 pub use subscription::{BusSubscription, TypedBusSubscription};
 
-use crate::{DomainEvent, EventPublisher, Filter, RecordedEvent, Result};
+use crate::{DomainEvent, EventPublisher, EventSchema, Filter, RecordedEvent, Result};
 use buffer::Buffer;
 
 /// Hands events to subscribers within this process. Cloning it gives another handle on the same bus.
@@ -53,15 +53,18 @@ impl EventBus {
         BusSubscription::new(buffer)
     }
 
-    /// Subscribes to the events that match, decoded as `E`. Choose a filter that lets through what `E` knows.
-    #[must_use]
+    /// Subscribes to the events that `E` knows, decoded.
+    ///
+    /// # Errors
+    /// `InvalidInput` if `E` does not say which events it knows: see [`EventSchema::all_of`].
     pub fn subscribe_to<E: DomainEvent>(
         &self,
-        filter: Filter,
         capacity: usize,
         when_full: WhenFull,
-    ) -> TypedBusSubscription<E> {
-        TypedBusSubscription::new(self.subscribe(filter, capacity, when_full))
+    ) -> Result<TypedBusSubscription<E>> {
+        let schemas = EventSchema::all_of::<E>()?;
+        let filter = Filter::event_types(schemas.iter().map(EventSchema::name))?;
+        Ok(TypedBusSubscription::new(self.subscribe(filter, capacity, when_full)))
     }
 }
 
