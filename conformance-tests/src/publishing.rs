@@ -117,7 +117,9 @@ impl Moody {
         for event in log {
             if !deliveries.contains(event) {
                 let position = event.position();
-                return Err(Failure::new(format!("EveryEventIsPublished: not the one at position {position}")));
+                return Err(Failure::new(format!(
+                    "EveryEventIsPublished: not the one at position {position}"
+                )));
             }
         }
         if known.len() != log.len() {

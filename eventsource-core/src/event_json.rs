@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn an_event_comes_back_whole() {
-        let payload = Payload::from_json(r#"{"n":18446744073709551615,"f":1e-7,"t":"\u0001 \"é\""}"#).unwrap();
+        let payload =
+            Payload::from_json(r#"{"n":18446744073709551615,"f":1e-7,"t":"\u0001 \"é\""}"#).unwrap();
         let full = NewEvent::from_payload("OrderPlaced".try_into().unwrap(), payload)
             .schema_version(3)
             .tag("order", "7")

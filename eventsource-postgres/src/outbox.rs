@@ -71,7 +71,8 @@ impl Outbox for PostgresStore {
     async fn extend(&self, claim: ClaimId, lease: Duration) -> Result<u64> {
         let sql = "UPDATE {schema}.event_outbox SET held_until = $3 WHERE claim_id = $1 AND held_until > $2";
         let log = self.log()?;
-        log.run_on_outbox(|now| log.statement(sql).bind(claim.as_uuid()).bind(now).bind(after(now, lease))).await
+        log.run_on_outbox(|now| log.statement(sql).bind(claim.as_uuid()).bind(now).bind(after(now, lease)))
+            .await
     }
 
     async fn failed(&self, limit: usize) -> Result<Vec<OutboxEntry>> {

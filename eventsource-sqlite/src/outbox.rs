@@ -96,7 +96,8 @@ impl Outbox for SqliteStore {
     async fn retry_failed(&self, events: Option<&[EventId]>) -> Result<u64> {
         let events = events.map(<[EventId]>::to_vec);
         self.change("retrying failed events", move |connection, _| {
-            let all = "UPDATE main.event_outbox SET status = 'pending', retry_count = 0 WHERE status = 'failed'";
+            let all =
+                "UPDATE main.event_outbox SET status = 'pending', retry_count = 0 WHERE status = 'failed'";
             let Some(events) = events else { return Ok(connection.prepare_cached(all)?.execute([])? as u64) };
             let mut one = connection.prepare_cached(&format!("{all} AND event_id = ?1"))?;
             let mut count = 0;
@@ -204,7 +205,9 @@ fn entry(row: &Row<'_>) -> std::result::Result<OutboxEntry, Trouble> {
             .with_source(error)
     })?;
     if event.position().to_i64() != position {
-        return Err(Error::corrupt(format!("the outbox's entry for position {position} names another")).into());
+        return Err(
+            Error::corrupt(format!("the outbox's entry for position {position} names another")).into()
+        );
     }
     Ok(OutboxEntry { event, failed_attempts: row.get(2)?, last_error: row.get(3)? })
 }
@@ -221,7 +224,9 @@ fn settle(
         let microseconds = now.timestamp_micros();
         let (status, published_at, failures, error, held_until) = match settlement.outcome() {
             Outcome::Published => ("published", Some(microseconds), 0, None, None),
-            Outcome::Retry { after: wait, error } => ("pending", None, 1, Some(error), Some(after(now, *wait))),
+            Outcome::Retry { after: wait, error } => {
+                ("pending", None, 1, Some(error), Some(after(now, *wait)))
+            }
             Outcome::GivenUp { error } => ("failed", None, 1, Some(error), None),
             // Nobody tried.
             _ => ("pending", None, 0, None, None),
@@ -248,7 +253,8 @@ fn statistics(row: &Row<'_>, now: i64) -> rusqlite::Result<OutboxStatistics> {
     let [pending, in_flight, published, failed] = [count(0)?, count(1)?, count(2)?, count(3)?];
     let oldest: Option<i64> = row.get(4)?;
     // A clock that was set back makes nothing older than now.
-    let age = |since: i64| Duration::from_micros(u64::try_from(now.saturating_sub(since)).unwrap_or_default());
+    let age =
+        |since: i64| Duration::from_micros(u64::try_from(now.saturating_sub(since)).unwrap_or_default());
     let pending = pending.saturating_sub(in_flight);
     Ok(OutboxStatistics { pending, in_flight, published, failed, oldest_pending: oldest.map(age) })
 }

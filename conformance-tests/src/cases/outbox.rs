@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use eventsource_core::{
-    Append, Capability, Claim, ClaimId, ClaimRequest, ErrorKind, EventId, EventStore, ExpectedVersion, Filter,
-    FilterItem, Outbox, OutboxEntry, OutboxStatistics, Position, Settlement, StreamId,
+    Append, Capability, Claim, ClaimId, ClaimRequest, ErrorKind, EventId, EventStore, ExpectedVersion,
+    Filter, FilterItem, Outbox, OutboxEntry, OutboxStatistics, Position, Settlement, StreamId,
 };
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::given::{
-    conflict, event, events, found, log_of, names, positions, refused, stream, stream_of, tag, tagged, tenant, time,
-    types, with_json,
+    conflict, event, events, found, log_of, names, positions, refused, stream, stream_of, tag, tagged,
+    tenant, time, types, with_json,
 };
 use crate::manual_clock::ManualClock;
 use crate::{CaseResult, Cx, Failure, Setup};
@@ -152,7 +153,11 @@ pub async fn only_what_matches_is_published(cx: Cx) -> CaseResult {
         let placed = || tagged("Placed", "region", "eu");
         let of_order = [placed(), event("Shipped").tenant(ours), with_json("Rated", r#"{"vip":true}"#)];
         let append = Append::to_stream(order.clone(), NoStream, of_order)
-            .and_stream(stream_of("Cart"), NoStream, [placed().tenant(ours), with_json("Rated", r#"{"vip":1}"#)])
+            .and_stream(
+                stream_of("Cart"),
+                NoStream,
+                [placed().tenant(ours), with_json("Rated", r#"{"vip":1}"#)],
+            )
             .and_events([event("Placed"), event("Else")]);
         cx.store().append(append).await?;
         let waiting: Vec<_> =
@@ -455,19 +460,21 @@ pub async fn workers_that_claim_at_once_take_each_entry_once_and_in_order(cx: Cx
     let streams: Vec<_> = (0..5).map(|_| stream()).collect();
     for round in 0..8 {
         let append = Append::events(events(1 + round % 2));
-        let append = streams.iter().fold(append, |append, stream| append.and_stream(stream.clone(), Any, events(2)));
+        let append =
+            streams.iter().fold(append, |append, stream| append.and_stream(stream.clone(), Any, events(2)));
         cx.store().append(append).await?;
     }
     let taken: Arc<Mutex<Vec<OutboxEntry>>> = Arc::default();
     let workers: Vec<_> = (0..4)
-        .map(|_| {
+        .map(|number| {
             let (outbox, taken) = (outbox.clone(), taken.clone());
             tokio::spawn(async move {
                 while outbox.statistics().await?.pending > 0 {
                     let claim = claim(&*outbox, 3).await?;
+                    // Each takes its time: what the others are given meanwhile comes out before.
+                    sleep(Duration::from_millis(number)).await;
                     taken.lock().expect("nothing panics under it").extend(claim.entries.iter().cloned());
                     publish(&*outbox, &claim).await?;
-                    tokio::task::yield_now().await;
                 }
                 CaseResult::Ok(())
             })

@@ -61,12 +61,15 @@ pub async fn a_relay_publishes_everything_in_order(cx: Cx) -> CaseResult {
     Ok(())
 }
 
-pub async fn an_event_that_fails_is_published_in_the_end_and_before_the_next_of_its_stream(cx: Cx) -> CaseResult {
+pub async fn an_event_that_fails_is_published_in_the_end_and_before_the_next_of_its_stream(
+    cx: Cx,
+) -> CaseResult {
     let (cx, outbox) = in_real_time(&cx).await?;
     let (a, b) = (stream(), stream());
     cx.store().append(Append::to_stream(a, Any, [event("A1"), event("A2")])).await?;
     cx.store().append(Append::to_stream(b, Any, [event("B1")])).await?;
-    let publisher = Arc::new(Moody::towards("A1", [Mood::Fails, Mood::Panics, Mood::LosesTheAnswer, Mood::Fails]));
+    let publisher =
+        Arc::new(Moody::towards("A1", [Mood::Fails, Mood::Panics, Mood::LosesTheAnswer, Mood::Fails]));
     let relay = Relay::new(outbox.clone(), publisher.clone(), quick())?;
     let first = relay.drain().await?;
     // What failed may be due again before the drain is over.
@@ -81,7 +84,11 @@ pub async fn an_event_that_fails_is_published_in_the_end_and_before_the_next_of_
     timeout(PATIENCE, running).await??;
     publisher.is_complete(&log_of(cx.store()).await?)?;
     let delivered = publisher.deliveries();
-    assert_eq!(names(&delivered), ["B1", "A1", "A1", "A2"], "other streams go on; a lost answer is asked for again");
+    assert_eq!(
+        names(&delivered),
+        ["B1", "A1", "A1", "A2"],
+        "other streams go on; a lost answer is asked for again"
+    );
     Ok(())
 }
 
@@ -105,7 +112,9 @@ pub async fn an_event_that_always_fails_is_given_up_after_five_attempts(cx: Cx) 
     let failed = outbox.failed(10).await?;
     assert_eq!((failed.len(), failed[0].failed_attempts), (1, 5));
     assert_eq!(failed[0].event.event_type(), &"Poison");
-    assert!(failed[0].last_error.as_deref().is_some_and(|error| error.contains("the broker is away: by design")));
+    assert!(
+        failed[0].last_error.as_deref().is_some_and(|error| error.contains("the broker is away: by design"))
+    );
     assert_eq!(names(&publisher.deliveries()), ["Next"]);
     // Its fifth failure was the last one that it had in it.
     assert_eq!(outbox.retry_failed(None).await?, 1);
@@ -146,11 +155,16 @@ pub async fn a_relay_that_is_stopped_finishes_what_it_has_begun(cx: Cx) -> CaseR
     let publisher = Arc::new(Moody::gated());
     let relay = Relay::new(outbox.clone(), publisher.clone(), quick())?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let running = tokio::spawn(async move { relay.run(async { drop(stopped.await) }).await });
+    let (tell, told) = oneshot::channel();
+    let stopping = async {
+        drop(stopped.await);
+        let _ = tell.send(());
+    };
+    let running = tokio::spawn(async move { relay.run(stopping).await });
     timeout(PATIENCE, publisher.begun()).await?;
     drop(stop);
-    // It is stopped while the first event is on its way, and waits for it.
-    sleep(Duration::from_millis(20)).await;
+    // It knows that it is to stop while the first event is on its way, and waits for it.
+    timeout(PATIENCE, told).await??;
     assert!(!running.is_finished());
     publisher.open();
     let report = timeout(PATIENCE, running).await???;
@@ -234,9 +248,9 @@ pub async fn whatever_fails_every_event_is_published_and_streams_in_order(cx: Cx
 
     // From here on nobody dies. What a dead relay had asked for may have been granted after its death.
     let mut patience = Duration::from_secs(1);
-    while outbox.statistics().await?.published < count {
+    while is_busy(&*outbox).await? {
         let settled = async {
-            while outbox.statistics().await?.published < count {
+            while is_busy(&*outbox).await? {
                 sleep(Duration::from_millis(5)).await;
                 clock.advance(Duration::from_millis(5));
             }
@@ -249,9 +263,17 @@ pub async fn whatever_fails_every_event_is_published_and_streams_in_order(cx: Cx
         patience *= 2;
     }
     relays.iter().for_each(JoinHandle::abort);
-    assert_eq!(outbox.statistics().await?, OutboxStatistics { published: count, ..OutboxStatistics::default() });
+    assert_eq!(
+        outbox.statistics().await?,
+        OutboxStatistics { published: count, ..OutboxStatistics::default() }
+    );
     publisher.is_complete(&log_of(cx.store()).await?)?;
     Ok(())
+}
+
+async fn is_busy(outbox: &dyn Outbox) -> CaseResult<bool> {
+    let statistics = outbox.statistics().await?;
+    Ok(statistics.pending + statistics.in_flight > 0)
 }
 
 /// Appends to some streams and beside them, for a while, and returns how many events.
@@ -259,10 +281,10 @@ async fn append_to_streams(cx: Cx) -> CaseResult<u64> {
     let streams: Vec<StreamId> = (0..6).map(|_| stream()).collect();
     let mut count = 0;
     for round in 0..12 {
-        let append: Append = streams.iter().enumerate().fold(
-            Append::events(events(1)),
-            |append, (number, stream)| append.and_stream(stream.clone(), Any, numbered(round + number)),
-        );
+        let append: Append =
+            streams.iter().enumerate().fold(Append::events(events(1)), |append, (number, stream)| {
+                append.and_stream(stream.clone(), Any, numbered(round + number))
+            });
         count += append.event_count() as u64;
         cx.store().append(append).await?;
         sleep(Duration::from_millis(10)).await;
@@ -273,4 +295,3 @@ async fn append_to_streams(cx: Cx) -> CaseResult<u64> {
 fn numbered(number: usize) -> Vec<NewEvent> {
     events(1 + number % 2)
 }
-
