@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use eventsource_core::{
-    Append, Appended, Capability, Clock, Error, EventStore, Position, Result, TenantId, TenantStore,
+    Append, Appended, Capability, Clock, Error, EventStore, Filter, Outbox, Position, Result, TenantId,
+    TenantStore,
 };
 
 /// What a backend brings to be tested: an empty log as often as it is asked for one.
@@ -46,6 +47,8 @@ pub struct Setup {
     /// How long the store waits at most for a log that somebody else holds; as long as by default, if there is none. A
     /// store that by default waits for [`PATIENCE`](Self::PATIENCE) at most need not look at it.
     pub patience: Option<Duration>,
+    /// Which events the store puts into its outbox; none, if there is none. For [`Capability::Outbox`].
+    pub outbox: Option<Filter>,
 }
 
 impl Setup {
@@ -57,6 +60,12 @@ impl Setup {
     #[must_use]
     pub fn with_clock(clock: impl Clock) -> Self {
         Self { clock: Some(Arc::new(clock)), ..Self::default() }
+    }
+
+    /// The store puts the events that match into its outbox.
+    #[must_use]
+    pub fn with_outbox(filter: Filter) -> Self {
+        Self { outbox: Some(filter), ..Self::default() }
     }
 
     /// The store waits for [`PATIENCE`](Self::PATIENCE) at most.
@@ -97,12 +106,23 @@ impl fmt::Debug for Fixture {
 pub struct Stores {
     /// The store of events.
     pub events: Arc<dyn EventStore>,
+    /// Its outbox. For [`Capability::Outbox`].
+    pub outbox: Option<Arc<dyn Outbox>>,
+}
+
+impl Stores {
+    /// Adds the store's outbox.
+    #[must_use]
+    pub fn outbox(mut self, outbox: Arc<impl Outbox + 'static>) -> Self {
+        self.outbox = Some(outbox);
+        self
+    }
 }
 
 impl<S: EventStore + 'static> From<Arc<S>> for Stores {
     /// A store of events and of nothing else.
     fn from(events: Arc<S>) -> Self {
-        Self { events }
+        Self { events, outbox: None }
     }
 }
 

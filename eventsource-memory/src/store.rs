@@ -1,14 +1,17 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Clock, Error, EventStore, Filter,
-    Page, Position, ReadOptions, Result, StreamId, SystemClock, Version, to_microseconds,
+    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Claim, ClaimId, ClaimRequest, Clock,
+    Error, EventId, EventStore, Filter, Outbox, OutboxEntry, OutboxFilter, OutboxStatistics, Page, Position,
+    ReadOptions, Result, Settlement, StreamId, SystemClock, Version, to_microseconds,
 };
 
 use crate::log::Log;
+use crate::outbox;
 use crate::read::Scan;
 use crate::snapshots::Snapshots;
 
@@ -23,6 +26,7 @@ pub struct MemoryStore {
 pub(crate) struct State {
     log: Log,
     pub(crate) snapshots: Snapshots,
+    outbox: outbox::Outbox,
     changes: ChangeSignal,
     closed: bool,
 }
@@ -38,6 +42,15 @@ impl MemoryStore {
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
         Self { state: Arc::default(), clock }
+    }
+
+    /// Puts the events that match into the outbox, from now on; those that are in the log already stay out of it.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the filter has bounds on time: see [`OutboxFilter::new`].
+    pub fn outbox(self, filter: Filter) -> Result<Self> {
+        self.write_state().outbox = outbox::Outbox::of(OutboxFilter::new(filter)?);
+        Ok(self)
     }
 
     // A panic under the lock can only come from a bug here or from running out of memory; the log is changed by one
@@ -68,6 +81,13 @@ impl MemoryStore {
     }
 }
 
+impl MemoryStore {
+    fn with_outbox<T>(&self, work: impl FnOnce(&mut outbox::Outbox) -> T) -> Result<T> {
+        let mut state = self.write_state();
+        if state.closed { Err(closed()) } else { Ok(work(&mut state.outbox)) }
+    }
+}
+
 fn closed() -> Error {
     Error::unavailable("the store is closed")
 }
@@ -82,7 +102,9 @@ impl EventStore for MemoryStore {
         }
         let appended = state.log.append(append, &*self.clock)?;
         if !appended.replayed {
-            state.changes.notify();
+            let State { log, outbox, changes, .. } = &mut *state;
+            log.events_from(appended.first).for_each(|event| outbox.put(event));
+            changes.notify();
         }
         Ok(appended)
     }
@@ -110,12 +132,43 @@ impl EventStore for MemoryStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none().with(Capability::Snapshots)
+        Capabilities::none().with(Capability::Snapshots).with(Capability::Outbox)
     }
 
     async fn close(&self) -> Result<()> {
         *self.write_state() = State { closed: true, ..State::default() };
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claim> {
+        self.with_outbox(|outbox| outbox.claim(request, self.clock.now()))
+    }
+
+    async fn settle(&self, claim: ClaimId, settlements: &[Settlement]) -> Result<Vec<EventId>> {
+        self.with_outbox(|outbox| outbox.settle(claim, settlements, self.clock.now()))
+    }
+
+    async fn extend(&self, claim: ClaimId, lease: Duration) -> Result<u64> {
+        self.with_outbox(|outbox| outbox.extend(claim, lease, self.clock.now()))
+    }
+
+    async fn failed(&self, limit: usize) -> Result<Vec<OutboxEntry>> {
+        self.with_outbox(|outbox| outbox.failed(limit))
+    }
+
+    async fn retry_failed(&self, events: Option<&[EventId]>) -> Result<u64> {
+        self.with_outbox(|outbox| outbox.retry_failed(events))
+    }
+
+    async fn delete_published(&self, older_than: Duration) -> Result<u64> {
+        self.with_outbox(|outbox| outbox.delete_published(older_than, self.clock.now()))
+    }
+
+    async fn statistics(&self) -> Result<OutboxStatistics> {
+        self.with_outbox(|outbox| outbox.statistics(self.clock.now()))
     }
 }
 

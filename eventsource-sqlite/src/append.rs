@@ -1,13 +1,14 @@
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Conflict, Error, EventId, EventType, Position, RecordedEvent, Result, StreamId,
-    Version, to_microseconds,
+    Append, Appended, Conflict, Error, EventId, EventType, OutboxFilter, Position, RecordedEvent, Result,
+    StreamId, Version, to_microseconds,
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use crate::error::SqliteError;
 use crate::filter::first_match;
 use crate::inserts::Inserts;
+use crate::outbox::OutboxWriter;
 use crate::pending::Pending;
 use crate::read::event_at;
 use crate::row::{self, Place};
@@ -23,6 +24,8 @@ pub(crate) struct Appender<'c> {
     tags: Inserts<'c>,
     head: CachedStatement<'c>,
     set_head: CachedStatement<'c>,
+    /// None where the outbox is off.
+    outbox: Option<OutboxWriter<'c>>,
 }
 
 /// Why an append was not written.
@@ -58,7 +61,7 @@ pub(crate) enum Retries {
 }
 
 impl<'c> Appender<'c> {
-    pub(crate) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+    pub(crate) fn new(connection: &'c Connection, outbox: Option<&OutboxFilter>) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
             position_of_event: connection.prepare_cached(include_str!("../sql/position_of_event.sql"))?,
@@ -67,6 +70,7 @@ impl<'c> Appender<'c> {
             tags: Inserts::new(connection, include_str!("../sql/insert_tag.sql")),
             head: connection.prepare_cached(include_str!("../sql/head.sql"))?,
             set_head: connection.prepare_cached(include_str!("../sql/set_head.sql"))?,
+            outbox: outbox.map(|filter| OutboxWriter::new(connection, filter)).transpose()?,
         })
     }
 
@@ -118,6 +122,11 @@ impl<'c> Appender<'c> {
             statement.raw_bind_parameter(index, tag)?;
             statement.raw_bind_parameter(index + 1, position)
         })?;
+        if let Some(outbox) = &mut self.outbox {
+            for (event, place) in pending.events() {
+                outbox.put(event, place)?;
+            }
+        }
         pending.clear();
         Ok(())
     }

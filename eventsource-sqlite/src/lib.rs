@@ -45,6 +45,7 @@ mod error;
 mod files;
 mod filter;
 mod inserts;
+mod outbox;
 mod payload;
 mod pending;
 mod queue;

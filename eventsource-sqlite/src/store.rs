@@ -195,8 +195,9 @@ impl EventStore for SqliteStore {
             Location::File(_) => Capabilities::none()
                 .with(Capability::Durable)
                 .with(Capability::Shared)
-                .with(Capability::Transactional),
-            Location::Memory => Capabilities::none(),
+                .with(Capability::Transactional)
+                .with(Capability::Outbox),
+            Location::Memory => Capabilities::none().with(Capability::Outbox),
         }
         .with(Capability::Snapshots)
     }

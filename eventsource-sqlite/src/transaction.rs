@@ -64,7 +64,7 @@ impl SqliteStore {
         if append.conditions().iter().any(|condition| filter::reads_payload(condition.filter())) {
             payload::register_once(transaction).map_err(broken)?;
         }
-        let mut appender = Appender::new(transaction).map_err(broken)?;
+        let mut appender = Appender::new(transaction, self.shared.config.outbox.as_ref()).map_err(broken)?;
         let mut pending = Pending::behind(appender.head().map_err(broken)?);
         let now = self.shared.config.now()?;
         verdict(in_savepoint(transaction, || {

@@ -23,6 +23,7 @@ fn rule(package: &str) -> Option<Rule> {
             rule(&["eventsource-core"], &["test-servers"])
         }
         "eventsource-testing" => rule(&["eventsource-core"], &["eventsource-memory"]),
+        "eventsource-nats" => rule(&["eventsource-core"], &["eventsource-sqlite", "test-servers"]),
         "conformance-tests" => rule(
             &["eventsource-core", "eventsource-testing"],
             &["eventsource-memory", "eventsource-sqlite", "eventsource-postgres", "test-servers"],

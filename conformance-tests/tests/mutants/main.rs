@@ -2,6 +2,7 @@
 
 mod append;
 mod defect;
+mod outbox;
 mod read;
 mod rewrite;
 mod store;
@@ -10,9 +11,8 @@ mod tenant;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conformance_tests::model::ModelStore;
 use conformance_tests::{Case, Fixture, Harness, Log, Setup, Stores, judge};
-use eventsource_core::{Capability, EventStore, Position, Result, TenantId};
+use eventsource_core::{Capability, EventStore, OutboxFilter, Position, Result, SystemClock, TenantId};
 
 use defect::Defect;
 use store::{Ground, Mutant};
@@ -171,6 +171,32 @@ mutants! {
         tenant_store::another_tenants_stream_is_as_if_absent;
     TakesAnyForNoStream:
         tenant_store::any_never_conflicts_within_a_tenant;
+    PublishesWhatIsRefused:
+        outbox::a_refused_append_leaves_nothing_to_publish;
+    ForgetsToPublish:
+        outbox::entries_come_in_log_order_as_many_as_are_asked_for,
+        relay::whatever_fails_every_event_is_published_and_streams_in_order;
+    PublishesARetryAgain:
+        outbox::a_repeated_append_adds_nothing_to_publish;
+    PublishesEverything:
+        outbox::only_what_matches_is_published;
+    ClaimsBehindWhatIsHeld:
+        outbox::a_stream_is_in_one_claims_hands,
+        outbox::a_failed_event_holds_back_its_stream,
+        outbox::workers_that_claim_at_once_take_each_entry_once_and_in_order,
+        relay::whatever_fails_every_event_is_published_and_streams_in_order says "PublishedInOrder";
+    ClaimsWhatIsClaimed:
+        outbox::what_is_claimed_is_nobody_elses_until_the_lease_ends;
+    ClaimsTheNewestFirst:
+        outbox::entries_come_in_log_order_as_many_as_are_asked_for,
+        relay::a_relay_publishes_everything_in_order says "PublishedInOrder";
+    SettlesWhatWasLost:
+        outbox::a_claim_that_has_run_out_settles_nothing;
+    DropsWhatFailed:
+        outbox::failures_are_counted,
+        relay::whatever_fails_every_event_is_published_and_streams_in_order says "Published";
+    DeletesWhatWaits:
+        outbox::what_was_published_long_ago_is_deleted;
 }
 
 /// The case holds for the whole store, and fails for the broken one, for that reason.
@@ -213,10 +239,10 @@ impl Harness for Mutants {
     }
 
     async fn fresh(&self, setup: Setup) -> Result<Fixture> {
-        let model = setup.clock.map_or_else(ModelStore::new, ModelStore::with_clock);
-        let ground = Ground::new(self.0, model);
-        let store = Arc::new(Mutant::on(&ground));
-        Ok(Fixture::on(Kept(ground), store))
+        let clock = setup.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let ground = Ground::new(self.0, clock, setup.outbox.map(OutboxFilter::new).transpose()?);
+        let stores = stores(Mutant::on(&ground));
+        Ok(Fixture::on(Kept(ground), stores))
     }
 
     fn tenant_store(&self, store: Arc<dyn EventStore>, tenant: TenantId) -> Arc<dyn EventStore> {
@@ -224,12 +250,18 @@ impl Harness for Mutants {
     }
 }
 
+/// A store, and what it stores beside the log.
+fn stores(store: Mutant) -> Stores {
+    let store = Arc::new(store);
+    Stores::from(store.clone()).outbox(store)
+}
+
 struct Kept(Arc<Ground>);
 
 #[async_trait]
 impl Log for Kept {
     async fn open(&self) -> Result<Stores> {
-        Ok(Arc::new(self.0.reopened().await?).into())
+        Ok(stores(self.0.reopened().await?))
     }
 
     async fn damage(&self, position: Position) -> Result<()> {
