@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use eventsource_core::{
-    Append, Appended, Capability, Clock, Error, EventStore, Filter, Outbox, Position, Result,
+    Append, Appended, Capability, Clock, Error, EventStore, Filter, Outbox, Position, Result, TenantId,
+    TenantStore,
 };
 
 /// What a backend brings to be tested: an empty log as often as it is asked for one.
@@ -22,6 +23,11 @@ pub trait Harness: Send + Sync + 'static {
     /// # Errors
     /// Whatever stood in the way; the case has failed then.
     async fn fresh(&self, setup: Setup) -> Result<Fixture>;
+
+    /// The view that `tenant` has of `store`: the core's, unless the backend has one of its own.
+    fn tenant_store(&self, store: Arc<dyn EventStore>, tenant: TenantId) -> Arc<dyn EventStore> {
+        Arc::new(TenantStore::new(store, tenant))
+    }
 
     /// A store on the log at an [`address`](Log::address) that another process gave. For [`Capability::Shared`].
     ///

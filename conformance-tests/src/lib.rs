@@ -7,7 +7,6 @@ pub mod contract;
 mod crash;
 mod explore;
 mod failure;
-mod faulty;
 mod given;
 mod harness;
 mod manual_clock;
@@ -22,6 +21,5 @@ mod workload;
 
 pub use case::{Body, Case, Group};
 pub use failure::{CaseResult, Failure};
-pub use faulty::{Fault, Faulty};
 pub use harness::{Fixture, Harness, Held, Log, Setup, Stores};
 pub use run::{Cx, judge, run};

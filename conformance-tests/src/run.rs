@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use eventsource_core::{Capability, EventStore, Result};
+use eventsource_core::{Capability, EventStore, Result, TenantId};
 use tokio::runtime;
 use uuid::Uuid;
 
@@ -32,6 +32,12 @@ impl Cx {
     #[must_use]
     pub fn stores(&self) -> &Stores {
         &self.fixture.stores
+    }
+
+    /// The view that `tenant` has of the store under test.
+    #[must_use]
+    pub fn of_tenant(&self, tenant: TenantId) -> Arc<dyn EventStore> {
+        self.harness.tenant_store(self.store().clone(), tenant)
     }
 
     /// One more store on its log.

@@ -12,13 +12,16 @@ pub enum Capability {
     Shared,
     /// An append can join a transaction of the caller's, beside the caller's own tables.
     Transactional,
+    /// It keeps snapshots: it is a [`SnapshotStore`](crate::SnapshotStore).
+    Snapshots,
     /// Events that are to be published are put into an outbox in the same transaction: [`Outbox`](crate::Outbox).
     Outbox,
 }
 
 impl Capability {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Durable, Self::Shared, Self::Transactional, Self::Outbox];
+    pub const ALL: &[Self] =
+        &[Self::Durable, Self::Shared, Self::Transactional, Self::Snapshots, Self::Outbox];
 }
 
 impl fmt::Display for Capability {
@@ -27,6 +30,7 @@ impl fmt::Display for Capability {
             Self::Durable => "durable",
             Self::Shared => "shared between processes",
             Self::Transactional => "transactional",
+            Self::Snapshots => "one that keeps snapshots",
             Self::Outbox => "one with an outbox",
         })
     }

@@ -4,7 +4,7 @@ use crate::{DomainEvent, EventSchema, EventType, RecordedEvent, Result};
 
 /// Turns stored events into typed ones: what everything that reads events as an `E` asks.
 ///
-/// [`PlainDecoder`] takes them as they were written. An `EventRegistry` knows older names and
+/// [`PlainDecoder`] takes them as they were written. An [`EventRegistry`](crate::EventRegistry) knows older names and
 /// schemas as well: one stored event may then be several typed ones, or none.
 pub trait Decoder<E>: Send + Sync {
     /// What the stored event says, in order. All of it lies at the event's position: handle it as one.
@@ -74,6 +74,29 @@ pub enum Decoded<E> {
     One(E),
     /// Several, in order.
     Many(Vec<E>),
+}
+
+impl<E> Decoded<E> {
+    /// Adds an event behind the others.
+    pub fn push(&mut self, event: E) {
+        *self = match std::mem::replace(self, Self::None) {
+            Self::None => Self::One(event),
+            Self::One(first) => Self::Many(vec![first, event]),
+            Self::Many(mut events) => {
+                events.push(event);
+                Self::Many(events)
+            }
+        };
+    }
+
+    /// The same, with something else made of each event.
+    pub fn map<T>(self, mut f: impl FnMut(E) -> T) -> Decoded<T> {
+        match self {
+            Self::None => Decoded::None,
+            Self::One(event) => Decoded::One(f(event)),
+            Self::Many(events) => Decoded::Many(events.into_iter().map(f).collect()),
+        }
+    }
 }
 
 impl<E> IntoIterator for Decoded<E> {

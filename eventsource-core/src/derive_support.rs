@@ -12,11 +12,17 @@ use crate::domain_event::{not_decoded, schema_index};
 use crate::{DomainEvent, EventSchema, EventType, NewEvent, Payload, RecordedEvent, Result, Tag};
 
 /// The event that a struct is.
+///
+/// # Errors
+/// As for [`DomainEvent::encode`].
 pub fn encode_struct<E: DomainEvent>(event: &E) -> Result<NewEvent> {
     encoded(event, &E::SCHEMAS[0], Payload::from_serialize(event)?)
 }
 
 /// The event that an enum's variant is.
+///
+/// # Errors
+/// As for [`DomainEvent::encode`].
 pub fn encode_variant<E: DomainEvent>(event: &E, index: usize) -> Result<NewEvent> {
     encoded(event, &E::SCHEMAS[index], Payload::from_serialize(&content::Content(event))?)
 }
@@ -27,18 +33,27 @@ fn encoded<E: DomainEvent>(event: &E, schema: &EventSchema, payload: Payload) ->
 }
 
 /// A struct that was an event.
+///
+/// # Errors
+/// As for [`DomainEvent::decode`].
 pub fn decode_struct<E: DomainEvent>(event: &RecordedEvent) -> Result<E> {
     schema_index::<E>(event)?;
     serde_json::from_str(event.payload().as_json()).map_err(|error| not_decoded(event, error))
 }
 
 /// A variant that was an event.
+///
+/// # Errors
+/// As for [`DomainEvent::decode`].
 pub fn decode_variant<E: DomainEvent>(event: &RecordedEvent) -> Result<E> {
     let index = schema_index::<E>(event)?;
     variant::from_json(index, event.payload().as_json()).map_err(|error| not_decoded(event, error))
 }
 
 /// The tag that a field makes.
+///
+/// # Errors
+/// As for [`Tag::new`].
 pub fn tag<V: TagValue + ?Sized>(key: &str, value: &V) -> Result<Tag> {
     Tag::new(key, DisplayedTag(value))
 }

@@ -244,6 +244,11 @@ impl NewEvent {
         self.payload.as_json().len() + tags + self.metadata.byte_count()
     }
 
+    /// For wrappers: what is known about it, to be changed in place.
+    pub(crate) fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+
     /// Refuses what no store takes.
     pub(crate) fn validate(&self) -> Result<()> {
         if self.tags.len() > Self::MAX_TAGS {
@@ -343,6 +348,12 @@ impl RecordedEvent {
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.event.metadata
+    }
+
+    /// The same event with another type and payload: as an upcaster has it.
+    pub(crate) fn rewritten(&self, event_type: EventType, schema_version: u32, payload: Payload) -> Self {
+        let event = NewEvent { event_type, schema_version, payload, ..(*self.event).clone() };
+        Self { event: Arc::new(event), ..self.clone() }
     }
 
     /// How long all its texts are, in bytes: what [`NewEvent::byte_count`] counts.

@@ -60,8 +60,13 @@ pub(crate) fn expand(event: &DomainEvent) -> TokenStream {
 /// Adds one event's tags.
 fn tag_arm(path: &TokenStream, event: &Event, krate: &Path) -> TokenStream {
     let members = event.tagged_fields.iter().map(|field| &field.member);
-    let bindings: Vec<_> =
-        (0..event.tagged_fields.len()).map(|index| format_ident!("field_{index}")).collect();
+    // Complaints about a field's type point at the type.
+    let bindings: Vec<_> = event
+        .tagged_fields
+        .iter()
+        .enumerate()
+        .map(|(index, field)| format_ident!("field_{index}", span = field.span))
+        .collect();
     let additions = event
         .tagged_fields
         .iter()
@@ -78,7 +83,7 @@ fn added(TaggedField { tags, span, .. }: &TaggedField, value: &TokenStream, krat
         }
         Tags::Keyed { key, lists } => {
             let one_less = Tags::Keyed { key: key.clone(), lists: lists - 1 };
-            let element = format_ident!("element_{lists}");
+            let element = format_ident!("element_{lists}", span = *span);
             let inner = TaggedField { member: 0.into(), tags: one_less, span: *span };
             let body = added(&inner, &quote!(#element), krate);
             quote_spanned! { *span => for #element in #value.iter() { #body } }

@@ -20,6 +20,7 @@ mod append;
 mod log;
 mod outbox;
 mod read;
+mod snapshots;
 mod store;
 
 pub use store::MemoryStore;

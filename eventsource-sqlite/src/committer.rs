@@ -13,16 +13,21 @@ use crate::changes::OthersChanges;
 use crate::config::{Location, SqliteConfig};
 use crate::error::failed;
 use crate::queue::{Places, Queued};
-use crate::readers::ReadJob;
+use crate::readers::{GiveAnswer, ReadJob};
 
 /// What the writer is asked to do.
 pub(crate) enum Job {
     Append(Request),
-    /// A read, where there is no other connection; or a write that is no append, in a transaction of its own.
-    Work(ReadJob),
+    /// A read, where there is no other connection.
+    Read(ReadJob),
+    /// A transaction of its own, for what is kept beside the log.
+    Write(WriteJob),
     /// Somebody waits for changes: look for those that others make.
     Watch,
 }
+
+/// A transaction that begins and ends by itself. It leaves an answer to give.
+pub(crate) type WriteJob = Box<dyn FnOnce(&Connection) -> GiveAnswer + Send>;
 
 /// An append and where its verdict goes.
 pub(crate) struct Request {
@@ -121,7 +126,10 @@ impl Committer {
         for job in jobs.drain(..) {
             match job {
                 Job::Append(request) => requests.push(request),
-                Job::Work(work) => others.push(work),
+                Job::Read(read) => {
+                    others.push(Box::new(move |connection: &Connection| read(Ok(connection))) as WriteJob);
+                }
+                Job::Write(write) => others.push(write),
                 Job::Watch => {}
             }
         }
@@ -137,8 +145,8 @@ impl Committer {
                 let _ = request.answer.send(verdict);
             }
         }
-        for work in others {
-            work(Ok(connection))();
+        for job in others {
+            job(connection)();
         }
     }
 }

@@ -9,10 +9,9 @@ use eventsource_core::{
 use rusqlite::{CachedStatement, Connection, Row, params};
 use uuid::Uuid;
 
-use crate::connection::begin_immediate;
-use crate::error::{commit_failed, failed};
+use crate::error::failed;
 use crate::row::Place;
-use crate::store::SqliteStore;
+use crate::store::{Ending, SqliteStore};
 
 /// Puts events into the outbox as they are written.
 pub(crate) struct OutboxWriter<'c> {
@@ -137,15 +136,11 @@ impl SqliteStore {
         doing: &'static str,
         work: impl FnOnce(&Connection, DateTime<Utc>) -> std::result::Result<T, Trouble> + Send + 'static,
     ) -> Result<T> {
-        let (timeout, clock) = (self.shared.config.busy_timeout, self.shared.config.clock.clone());
-        self.write(move |connection| {
-            // Rolls back when it is dropped, unless it was committed.
-            let transaction = begin_immediate(connection, timeout).map_err(|error| failed(doing, error))?;
-            let done = work(&transaction, clock.now()).map_err(|trouble| trouble.of(doing))?;
-            transaction.commit().map_err(|error| commit_failed(&error.into()))?;
-            Ok(done)
-        })
-        .await
+        let clock = self.shared.config.clock.clone();
+        let change = move |transaction: &rusqlite::Transaction<'_>| {
+            work(transaction, clock.now()).map(Ending::Commit).map_err(|trouble| trouble.of(doing))
+        };
+        self.write(doing, change).await
     }
 }
 

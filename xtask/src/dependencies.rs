@@ -23,13 +23,14 @@ fn rule(package: &str) -> Option<Rule> {
             rule(&["eventsource-core"], &["test-servers"])
         }
         "eventsource-nats" => rule(&["eventsource-core"], &["eventsource-sqlite", "test-servers"]),
+        "eventsource-testing" => rule(&["eventsource-core"], &["eventsource-memory"]),
         "conformance-tests" => rule(
-            &["eventsource-core"],
+            &["eventsource-core", "eventsource-testing"],
             &["eventsource-memory", "eventsource-sqlite", "eventsource-postgres", "test-servers"],
         ),
         "examples" => rule(
             &["eventsource-core", "eventsource-memory", "eventsource-sqlite", "eventsource-postgres"],
-            &["test-servers"],
+            &["eventsource-testing", "test-servers"],
         ),
         _ => None,
     }

@@ -65,6 +65,16 @@ pub(crate) enum Defect {
     ForgetsTheLastOnReopening,
     /// Never wakes anybody.
     NeverWakes,
+    /// Stores every event as of schema version 1.
+    ForgetsTheSchemaVersion,
+    /// Stores event types in small letters.
+    LowersEventTypes,
+    /// Forgets which event caused which.
+    ForgetsTheCause,
+    /// Forgets what began with one request.
+    ForgetsTheCorrelation,
+    /// Forgets who did it.
+    ForgetsTheActor,
     /// Keeps payloads as floating point numbers.
     RoundsNumbers,
     /// Writes entries of the outbox apart from the events, and keeps those of refused appends.
@@ -87,4 +97,26 @@ pub(crate) enum Defect {
     DropsWhatFailed,
     /// Deletes entries that nobody has published.
     DeletesWhatWaits,
+    /// A tenant's view that appends events as they are.
+    ForgetsToStamp,
+    /// A tenant's view that takes another tenant's event for its own.
+    StampsOverAnotherTenant,
+    /// A tenant's view that reads whatever the filter says.
+    ForgetsToNarrowReads,
+    /// A tenant's view that answers a filter for another tenant with its own events.
+    NarrowsAnothersFilter,
+    /// A tenant's view that leaves others' events out of what it read.
+    NarrowsAfterTheLimit,
+    /// A tenant's view whose conditions look at everybody's events.
+    ForgetsToNarrowConditions,
+    /// A tenant's view that lets another tenant's stream be appended to.
+    TakesAnothersStream,
+    /// A tenant's view that looks whose the streams are, and appends a moment later.
+    LooksAtStreamsBeforeItAppends,
+    /// A tenant's view that passes on every conflict.
+    TellsOthersConflicts,
+    /// A tenant's view that tells every stream's version.
+    TellsOthersVersions,
+    /// A tenant's view that takes a stream only if it stays as absent as it saw it.
+    TakesAnyForNoStream,
 }

@@ -6,15 +6,17 @@ mod outbox;
 mod read;
 mod rewrite;
 mod store;
+mod tenant;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use conformance_tests::{Case, Fixture, Harness, Log, Setup, Stores, judge};
-use eventsource_core::{Capability, OutboxFilter, Position, Result, SystemClock};
+use eventsource_core::{Capability, EventStore, OutboxFilter, Position, Result, SystemClock, TenantId};
 
 use defect::Defect;
 use store::{Ground, Mutant};
+use tenant::BrokenView;
 
 macro_rules! mutants {
     ($($defect:ident: $($group:ident::$case:ident $(says $text:literal)?),+;)+) => {
@@ -55,6 +57,7 @@ mutants! {
         concurrency::concurrent_appends_keep_all_promises;
     ReordersAnAppend:
         append::events_lie_in_the_order_they_were_given,
+        evolution::a_split_keeps_its_place_and_its_order,
         concurrency::concurrent_appends_keep_all_promises says "AcknowledgedIsStored";
     ForgetsATag:
         append::an_event_comes_back_as_it_was_appended,
@@ -122,7 +125,26 @@ mutants! {
         durability::random_histories_survive_reopening;
     NeverWakes:
         changes::an_append_wakes_who_waits;
+    ForgetsTheSchemaVersion:
+        evolution::an_old_name_and_version_reads_as_the_new_type,
+        evolution::a_typed_event_comes_back_as_it_was_encoded,
+        evolution::a_version_from_the_future_is_never_passed_over,
+        evolution::what_is_read_page_by_page_says_the_same;
+    LowersEventTypes:
+        evolution::an_old_name_and_version_reads_as_the_new_type,
+        evolution::a_reader_that_asks_for_its_types_misses_no_old_name,
+        evolution::a_split_keeps_its_place_and_its_order;
+    ForgetsTheCause:
+        context::every_event_of_an_append_carries_the_context,
+        context::what_follows_from_an_event_is_caused_by_it;
+    ForgetsTheCorrelation:
+        context::a_correlation_begins_with_the_first_event_that_has_none,
+        context::what_follows_from_an_event_is_caused_by_it;
+    ForgetsTheActor:
+        context::what_an_event_says_itself_stays,
+        context::every_event_of_an_append_carries_the_context;
     RoundsNumbers:
+        evolution::upcasting_loses_no_digit,
         model::random_retries_store_nothing_twice;
     PublishesWhatIsRefused:
         outbox::a_refused_append_leaves_nothing_to_publish;
@@ -150,6 +172,31 @@ mutants! {
         relay::whatever_fails_every_event_is_published_and_streams_in_order says "Published";
     DeletesWhatWaits:
         outbox::what_was_published_long_ago_is_deleted;
+    ForgetsToStamp:
+        tenant_store::what_a_tenant_appends_is_stamped;
+    StampsOverAnotherTenant:
+        tenant_store::an_event_of_another_tenant_is_refused;
+    ForgetsToNarrowReads:
+        tenant_store::a_tenant_reads_its_own_events_only,
+        tenant_store::another_tenants_stream_is_as_if_absent;
+    NarrowsAnothersFilter:
+        tenant_store::a_filter_that_names_another_tenant_is_refused;
+    NarrowsAfterTheLimit:
+        tenant_store::a_tenant_reads_its_own_events_only;
+    ForgetsToNarrowConditions:
+        tenant_store::a_condition_looks_at_the_tenants_own_events;
+    TakesAnothersStream:
+        tenant_store::appending_to_another_tenants_stream_is_refused,
+        tenant_store::of_tenants_who_race_for_a_stream_one_gets_it;
+    LooksAtStreamsBeforeItAppends:
+        tenant_store::of_tenants_who_race_for_a_stream_one_gets_it;
+    TellsOthersConflicts:
+        tenant_store::a_refusal_tells_nothing_of_another_tenant,
+        tenant_store::an_event_id_of_another_tenant_is_refused_without_its_place;
+    TellsOthersVersions:
+        tenant_store::another_tenants_stream_is_as_if_absent;
+    TakesAnyForNoStream:
+        tenant_store::any_never_conflicts_within_a_tenant;
 }
 
 /// The case holds for the whole store, and fails for the broken one, for that reason.
@@ -196,6 +243,10 @@ impl Harness for Mutants {
         let ground = Ground::new(self.0, clock, setup.outbox.map(OutboxFilter::new).transpose()?);
         let stores = stores(Mutant::on(&ground));
         Ok(Fixture::on(Kept(ground), stores))
+    }
+
+    fn tenant_store(&self, store: Arc<dyn EventStore>, tenant: TenantId) -> Arc<dyn EventStore> {
+        Arc::new(BrokenView::new(store, tenant, self.0))
     }
 }
 
