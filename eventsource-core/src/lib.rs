@@ -103,7 +103,6 @@ pub use snapshot::{Snapshot, SnapshotKey, SnapshotSaved, SnapshotSubject};
 pub use snapshot_policy::SnapshotPolicy;
 pub use snapshot_store::SnapshotStore;
 pub use snapshots::{SnapshotStatistics, SnapshotWorker, Snapshots};
-
 pub use store::EventStore;
 pub use store_ext::EventStoreExt;
 pub use stream::{ExpectedVersion, StreamId, Version};

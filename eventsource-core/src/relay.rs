@@ -8,9 +8,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use backon::BackoffBuilder;
 use tokio::time::sleep;
 
 pub use config::RelayConfig;
@@ -88,7 +86,7 @@ impl Relay {
     pub async fn run(&self, stop: impl Future<Output = ()>) -> Result<RelayReport> {
         let mut report = RelayReport::default();
         let mut changes = self.changes.clone();
-        let mut troubles = self.pauses();
+        let mut troubles = self.config.pauses();
         let stopping = AtomicBool::new(false);
         let mut stop = pin!(stop);
         loop {
@@ -105,7 +103,7 @@ impl Relay {
             let pause = match outcome {
                 Ok(Some(done)) => {
                     report.add(done);
-                    troubles = self.pauses();
+                    troubles = self.config.pauses();
                     None
                 }
                 Ok(None) => Some(self.config.poll_interval),
@@ -148,11 +146,6 @@ impl Relay {
             return Ok(None);
         }
         Ok(Some(Batch::new(self, claim.id, stopping).publish(claim.entries).await))
-    }
-
-    /// How long to wait while the store can't be reached: longer and longer, and never for good.
-    fn pauses(&self) -> impl Iterator<Item = Duration> + use<> {
-        self.config.backoff().without_max_times().build()
     }
 }
 

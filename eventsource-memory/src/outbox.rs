@@ -1,15 +1,49 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use eventsource_core::{
-    Claim, ClaimId, ClaimRequest, EventId, OutboxEntry, OutboxFilter, OutboxStatistics, Outcome, Position,
-    RecordedEvent, Settlement, StreamId,
+    Claim, ClaimId, ClaimRequest, EventId, Outbox, OutboxEntry, OutboxFilter, OutboxStatistics, Outcome,
+    Position, RecordedEvent, Result, Settlement, StreamId,
 };
+
+use crate::MemoryStore;
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claim> {
+        self.change(|state, now| Ok(state.outbox.claim(request, now)))
+    }
+
+    async fn settle(&self, claim: ClaimId, settlements: &[Settlement]) -> Result<Vec<EventId>> {
+        self.change(|state, now| Ok(state.outbox.settle(claim, settlements, now)))
+    }
+
+    async fn extend(&self, claim: ClaimId, lease: Duration) -> Result<u64> {
+        self.change(|state, now| Ok(state.outbox.extend(claim, lease, now)))
+    }
+
+    async fn failed(&self, limit: usize) -> Result<Vec<OutboxEntry>> {
+        self.look(|state| state.outbox.failed(limit))
+    }
+
+    async fn retry_failed(&self, events: Option<&[EventId]>) -> Result<u64> {
+        self.change(|state, _| Ok(state.outbox.retry_failed(events)))
+    }
+
+    async fn delete_published(&self, older_than: Duration) -> Result<u64> {
+        self.change(|state, now| Ok(state.outbox.delete_published(older_than, now)))
+    }
+
+    async fn statistics(&self) -> Result<OutboxStatistics> {
+        self.change(|state, now| Ok(state.outbox.statistics(now)))
+    }
+}
 
 /// The events that are to be published, by position, and those that were.
 #[derive(Default)]
-pub(crate) struct Outbox {
+pub(crate) struct PendingEvents {
     /// None where the outbox is off.
     filter: Option<OutboxFilter>,
     pending: BTreeMap<Position, Pending>,
@@ -37,7 +71,7 @@ impl Pending {
     }
 }
 
-impl Outbox {
+impl PendingEvents {
     pub(crate) fn of(filter: OutboxFilter) -> Self {
         Self { filter: Some(filter), ..Self::default() }
     }

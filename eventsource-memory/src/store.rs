@@ -1,17 +1,15 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Claim, ClaimId, ClaimRequest, Clock,
-    Error, EventId, EventStore, Filter, Outbox, OutboxEntry, OutboxFilter, OutboxStatistics, Page, Position,
-    ReadOptions, Result, Settlement, StreamId, SystemClock, Version, to_microseconds,
+    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Clock, Error, EventStore, Filter,
+    OutboxFilter, Page, Position, ReadOptions, Result, StreamId, SystemClock, Version, to_microseconds,
 };
 
 use crate::log::Log;
-use crate::outbox;
+use crate::outbox::PendingEvents;
 use crate::read::Scan;
 use crate::snapshots::Snapshots;
 
@@ -26,7 +24,7 @@ pub struct MemoryStore {
 pub(crate) struct State {
     log: Log,
     pub(crate) snapshots: Snapshots,
-    outbox: outbox::Outbox,
+    pub(crate) outbox: PendingEvents,
     changes: ChangeSignal,
     closed: bool,
 }
@@ -49,7 +47,7 @@ impl MemoryStore {
     /// # Errors
     /// `InvalidInput` if the filter has bounds on time: see [`OutboxFilter::new`].
     pub fn outbox(self, filter: Filter) -> Result<Self> {
-        self.write_state().outbox = outbox::Outbox::of(OutboxFilter::new(filter)?);
+        self.write_state().outbox = PendingEvents::of(OutboxFilter::new(filter)?);
         Ok(self)
     }
 
@@ -78,13 +76,6 @@ impl MemoryStore {
 
     fn with_log<T>(&self, look: impl FnOnce(&Log) -> T) -> Result<T> {
         self.look(|state| look(&state.log))
-    }
-}
-
-impl MemoryStore {
-    fn with_outbox<T>(&self, work: impl FnOnce(&mut outbox::Outbox) -> T) -> Result<T> {
-        let mut state = self.write_state();
-        if state.closed { Err(closed()) } else { Ok(work(&mut state.outbox)) }
     }
 }
 
@@ -138,37 +129,6 @@ impl EventStore for MemoryStore {
     async fn close(&self) -> Result<()> {
         *self.write_state() = State { closed: true, ..State::default() };
         Ok(())
-    }
-}
-
-#[async_trait]
-impl Outbox for MemoryStore {
-    async fn claim(&self, request: &ClaimRequest) -> Result<Claim> {
-        self.with_outbox(|outbox| outbox.claim(request, self.clock.now()))
-    }
-
-    async fn settle(&self, claim: ClaimId, settlements: &[Settlement]) -> Result<Vec<EventId>> {
-        self.with_outbox(|outbox| outbox.settle(claim, settlements, self.clock.now()))
-    }
-
-    async fn extend(&self, claim: ClaimId, lease: Duration) -> Result<u64> {
-        self.with_outbox(|outbox| outbox.extend(claim, lease, self.clock.now()))
-    }
-
-    async fn failed(&self, limit: usize) -> Result<Vec<OutboxEntry>> {
-        self.with_outbox(|outbox| outbox.failed(limit))
-    }
-
-    async fn retry_failed(&self, events: Option<&[EventId]>) -> Result<u64> {
-        self.with_outbox(|outbox| outbox.retry_failed(events))
-    }
-
-    async fn delete_published(&self, older_than: Duration) -> Result<u64> {
-        self.with_outbox(|outbox| outbox.delete_published(older_than, self.clock.now()))
-    }
-
-    async fn statistics(&self) -> Result<OutboxStatistics> {
-        self.with_outbox(|outbox| outbox.statistics(self.clock.now()))
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use eventsource_core::{
     Append, Error, EventPublisher, EventStore, EventStoreExt, ExpectedVersion, Filter, NewEvent, Outbox,
-    OutboxStatistics, RecordedEvent, Relay, RelayConfig, Result, StreamId, TenantId,
+    OutboxStatistics, RecordedEvent, Relay, RelayConfig, Result, RetryPolicy, StreamId, TenantId,
 };
 use eventsource_nats::NatsPublisher;
 use eventsource_nats::async_nats::jetstream::{self, stream};
@@ -164,8 +164,7 @@ async fn whatever_is_lost_and_whoever_dies_the_stream_holds_each_event_once_and_
         let config = RelayConfig::new(format!("relay {number}"))
             .batch(10)
             .lease(Duration::from_secs(2))
-            .attempts(u32::MAX)
-            .delays(moment, moment)
+            .retry(RetryPolicy::default().attempts(u32::MAX).pauses(moment, moment))
             .publish_timeout(Duration::from_millis(500))
             .poll_interval(Duration::from_millis(10));
         let relay = Relay::new(store.clone(), publisher.clone(), config).unwrap();

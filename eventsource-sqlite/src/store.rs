@@ -195,11 +195,11 @@ impl EventStore for SqliteStore {
             Location::File(_) => Capabilities::none()
                 .with(Capability::Durable)
                 .with(Capability::Shared)
-                .with(Capability::Transactional)
-                .with(Capability::Outbox),
-            Location::Memory => Capabilities::none().with(Capability::Outbox),
+                .with(Capability::Transactional),
+            Location::Memory => Capabilities::none(),
         }
         .with(Capability::Snapshots)
+        .with(Capability::Outbox)
     }
 
     async fn close(&self) -> Result<()> {

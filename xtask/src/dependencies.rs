@@ -22,8 +22,8 @@ fn rule(package: &str) -> Option<Rule> {
         "eventsource-memory" | "eventsource-sqlite" | "eventsource-postgres" => {
             rule(&["eventsource-core"], &["test-servers"])
         }
-        "eventsource-testing" => rule(&["eventsource-core"], &["eventsource-memory"]),
         "eventsource-nats" => rule(&["eventsource-core"], &["eventsource-sqlite", "test-servers"]),
+        "eventsource-testing" => rule(&["eventsource-core"], &["eventsource-memory"]),
         "conformance-tests" => rule(
             &["eventsource-core", "eventsource-testing"],
             &["eventsource-memory", "eventsource-sqlite", "eventsource-postgres", "test-servers"],

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use eventsource_core::{
     Append, ErrorKind, EventStore, ExpectedVersion, Filter, NewEvent, Outbox, OutboxStatistics, Relay,
-    RelayConfig, StreamId,
+    RelayConfig, RetryPolicy, StreamId,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -25,10 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(40);
 fn quick() -> RelayConfig {
     let moment = Duration::from_millis(1);
     RelayConfig::new("a relay")
-        .delays(moment, moment)
+        .retry(RetryPolicy::default().attempts(5).pauses(moment, moment).seeded(1))
         .poll_interval(Duration::from_millis(5))
         .publish_timeout(Duration::from_secs(30))
-        .jitter_seed(1)
 }
 
 /// A store with an outbox and its own clock.
@@ -222,8 +221,7 @@ pub async fn whatever_fails_every_event_is_published_and_streams_in_order(cx: Cx
         let config = RelayConfig::new(format!("relay {name}"))
             .batch(5)
             .lease(LEASE)
-            .attempts(u32::MAX)
-            .delays(moment, moment)
+            .retry(RetryPolicy::default().attempts(u32::MAX).pauses(moment, moment))
             .publish_timeout(Duration::from_millis(30))
             .poll_interval(Duration::from_millis(5));
         let relay = Relay::new(outbox.clone(), publisher.clone(), config)?.wake_by(cx.store().changes());

@@ -146,31 +146,6 @@ mutants! {
     RoundsNumbers:
         evolution::upcasting_loses_no_digit,
         model::random_retries_store_nothing_twice;
-    ForgetsToStamp:
-        tenant_store::what_a_tenant_appends_is_stamped;
-    StampsOverAnotherTenant:
-        tenant_store::an_event_of_another_tenant_is_refused;
-    ForgetsToNarrowReads:
-        tenant_store::a_tenant_reads_its_own_events_only,
-        tenant_store::another_tenants_stream_is_as_if_absent;
-    NarrowsAnothersFilter:
-        tenant_store::a_filter_that_names_another_tenant_is_refused;
-    NarrowsAfterTheLimit:
-        tenant_store::a_tenant_reads_its_own_events_only;
-    ForgetsToNarrowConditions:
-        tenant_store::a_condition_looks_at_the_tenants_own_events;
-    TakesAnothersStream:
-        tenant_store::appending_to_another_tenants_stream_is_refused,
-        tenant_store::of_tenants_who_race_for_a_stream_one_gets_it;
-    LooksAtStreamsBeforeItAppends:
-        tenant_store::of_tenants_who_race_for_a_stream_one_gets_it;
-    TellsOthersConflicts:
-        tenant_store::a_refusal_tells_nothing_of_another_tenant,
-        tenant_store::an_event_id_of_another_tenant_is_refused_without_its_place;
-    TellsOthersVersions:
-        tenant_store::another_tenants_stream_is_as_if_absent;
-    TakesAnyForNoStream:
-        tenant_store::any_never_conflicts_within_a_tenant;
     PublishesWhatIsRefused:
         outbox::a_refused_append_leaves_nothing_to_publish;
     ForgetsToPublish:
@@ -197,6 +172,31 @@ mutants! {
         relay::whatever_fails_every_event_is_published_and_streams_in_order says "Published";
     DeletesWhatWaits:
         outbox::what_was_published_long_ago_is_deleted;
+    ForgetsToStamp:
+        tenant_store::what_a_tenant_appends_is_stamped;
+    StampsOverAnotherTenant:
+        tenant_store::an_event_of_another_tenant_is_refused;
+    ForgetsToNarrowReads:
+        tenant_store::a_tenant_reads_its_own_events_only,
+        tenant_store::another_tenants_stream_is_as_if_absent;
+    NarrowsAnothersFilter:
+        tenant_store::a_filter_that_names_another_tenant_is_refused;
+    NarrowsAfterTheLimit:
+        tenant_store::a_tenant_reads_its_own_events_only;
+    ForgetsToNarrowConditions:
+        tenant_store::a_condition_looks_at_the_tenants_own_events;
+    TakesAnothersStream:
+        tenant_store::appending_to_another_tenants_stream_is_refused,
+        tenant_store::of_tenants_who_race_for_a_stream_one_gets_it;
+    LooksAtStreamsBeforeItAppends:
+        tenant_store::of_tenants_who_race_for_a_stream_one_gets_it;
+    TellsOthersConflicts:
+        tenant_store::a_refusal_tells_nothing_of_another_tenant,
+        tenant_store::an_event_id_of_another_tenant_is_refused_without_its_place;
+    TellsOthersVersions:
+        tenant_store::another_tenants_stream_is_as_if_absent;
+    TakesAnyForNoStream:
+        tenant_store::any_never_conflicts_within_a_tenant;
 }
 
 /// The case holds for the whole store, and fails for the broken one, for that reason.

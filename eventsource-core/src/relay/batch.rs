@@ -3,10 +3,9 @@ use std::error::Error as StdError;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use backon::BackoffBuilder;
 use futures_util::{FutureExt, StreamExt, future, stream};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::lease::Lease;
 use super::{Relay, RelayReport, is_passing};
@@ -102,14 +101,14 @@ impl<'r> Batch<'r> {
 
     /// Settles, again and again if need be, as long as the claim lasts.
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<EventId>> {
-        let mut pauses = self.relay.config.backoff().without_max_times().build();
+        let mut pauses = self.relay.config.pauses();
         loop {
             let error = match self.relay.outbox.settle(self.claim, settlements).await {
                 Err(error) if is_passing(&error) && self.lease.is_held() => error,
                 settled => return settled,
             };
             tracing::debug!(error = %error, "a relay settles again");
-            sleep(pauses.next().unwrap_or_default()).await;
+            pauses.pause().await;
         }
     }
 }

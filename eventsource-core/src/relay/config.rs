@@ -1,8 +1,7 @@
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
-
-use crate::{ClaimRequest, Error, Result};
+use crate::retry::Pauses;
+use crate::{ClaimRequest, Error, Result, RetryPolicy};
 
 /// How a [`Relay`](crate::Relay) works.
 ///
@@ -10,7 +9,7 @@ use crate::{ClaimRequest, Error, Result};
 /// use std::time::Duration;
 /// use eventsource_core::RelayConfig;
 ///
-/// let config = RelayConfig::new("relay-1").attempts(10).publish_timeout(Duration::from_secs(3));
+/// let config = RelayConfig::new("relay-1").batch(500).publish_timeout(Duration::from_secs(3));
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
@@ -18,10 +17,7 @@ pub struct RelayConfig {
     worker: String,
     batch: usize,
     lease: Duration,
-    attempts: u32,
-    first_delay: Duration,
-    longest_delay: Duration,
-    jitter_seed: Option<u64>,
+    retry: RetryPolicy,
     pub(super) concurrency: usize,
     pub(super) publish_timeout: Duration,
     pub(super) poll_interval: Duration,
@@ -34,10 +30,7 @@ impl RelayConfig {
             worker: worker.into(),
             batch: 100,
             lease: Duration::from_secs(30),
-            attempts: 5,
-            first_delay: Duration::from_secs(1),
-            longest_delay: Duration::from_secs(60),
-            jitter_seed: None,
+            retry: RetryPolicy::default().attempts(5).pauses(Duration::from_secs(1), Duration::from_secs(60)),
             concurrency: 16,
             publish_timeout: Duration::from_secs(10),
             poll_interval: Duration::from_secs(1),
@@ -57,22 +50,10 @@ impl RelayConfig {
         self
     }
 
-    /// Gives an event up after so many failed attempts; 5 if not set.
-    pub fn attempts(mut self, attempts: u32) -> Self {
-        self.attempts = attempts;
-        self
-    }
-
-    /// Waits for so long after the first failed attempt, and twice as long after each further one, up to `longest`; 1 second
-    /// and 60 if not set. A random share of the wait, up to all of it, is added.
-    pub fn delays(mut self, first: Duration, longest: Duration) -> Self {
-        (self.first_delay, self.longest_delay) = (first, longest);
-        self
-    }
-
-    /// Draws the random shares of waits from this seed; without it, from the machine.
-    pub fn jitter_seed(mut self, seed: u64) -> Self {
-        self.jitter_seed = Some(seed);
+    /// How often an event that fails is tried before it is given up, and how long apart; 5 times, 1 to 60 seconds apart, if
+    /// not set. Each pause is slept by the store, so that it outlives the relay.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
         self
     }
 
@@ -96,30 +77,22 @@ impl RelayConfig {
     }
 
     pub(super) fn checked(&self) -> Result<ClaimRequest> {
-        if self.attempts == 0 || self.concurrency == 0 || self.poll_interval.is_zero() {
+        if self.concurrency == 0 || self.poll_interval.is_zero() {
             return Err(Error::invalid_input(
-                "a relay makes an attempt at least, publishes an event at once at least, and rests between two looks",
+                "a relay publishes an event at once at least, and rests between two looks",
             ));
         }
         ClaimRequest::new(self.worker.clone(), self.batch, self.lease)
     }
 
-    pub(super) fn backoff(&self) -> ExponentialBuilder {
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(self.first_delay)
-            .with_max_delay(self.longest_delay)
-            .with_jitter();
-        self.jitter_seed.map_or(backoff, |seed| backoff.with_jitter_seed(seed))
-    }
-
     /// How long to wait after the attempt that was the `failed`-th to fail; none if it was the last.
     pub(super) fn delay_after(&self, failed: u32) -> Option<Duration> {
-        if failed >= self.attempts {
-            return None;
-        }
-        // Beyond some steps the longest delay is reached, or so is the end of patience.
-        let steps = usize::try_from(failed.clamp(1, 64)).unwrap_or(64);
-        self.backoff().with_max_times(steps).build().last()
+        self.retry.pause_after(failed)
+    }
+
+    /// How long to wait while the store can't be reached: longer and longer, and never for good.
+    pub(super) fn pauses(&self) -> Pauses {
+        self.retry.attempts(u32::MAX).pauses_between()
     }
 }
 
@@ -130,14 +103,16 @@ mod tests {
     #[test]
     fn delays_double_up_to_the_longest_and_vary() {
         let second = Duration::from_secs(1);
-        let config = RelayConfig::new("a").attempts(9).jitter_seed(7);
+        let config = RelayConfig::new("a");
+        let config = config.clone().retry(config.retry.attempts(9).seeded(7));
         for (failed, least) in [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60)] {
             let delay = config.delay_after(failed).unwrap();
             assert!((least * second..=2 * least * second).contains(&delay), "{failed}: {delay:?}");
             assert_eq!(config.delay_after(failed), Some(delay), "the seed decides");
         }
         assert_eq!(config.delay_after(9), None);
-        assert_ne!(config.delay_after(1), config.clone().jitter_seed(8).delay_after(1));
+        let other = config.clone().retry(config.retry.seeded(8));
+        assert_ne!(config.delay_after(1), other.delay_after(1));
     }
 
     #[test]
@@ -146,7 +121,6 @@ mod tests {
         assert!(config().checked().is_ok());
         for broken in [
             RelayConfig::new(""),
-            config().attempts(0),
             config().batch(0),
             config().concurrency(0),
             config().lease(Duration::ZERO),
