@@ -132,4 +132,10 @@ mod documents {
 
     #[doc = include_str!("../../docs/guarantees.md")]
     struct Guarantees;
+
+    #[doc = include_str!("../../docs/guide/events.md")]
+    struct Events;
+
+    #[doc = include_str!("../../docs/guide/values.md")]
+    struct Values;
 }
