@@ -20,11 +20,14 @@ impl<'c> Inserts<'c> {
         Self { connection, head, row, columns, statements: [(64, None), (8, None), (1, None)] }
     }
 
-    /// Inserts `rows` in their order. `bind` gives one row's parameters, from an index on.
+    /// A statement keeps copies of its values until it gets others; of more bytes than this, it does not.
+    const KEPT_BYTES: usize = 256 << 10;
+
+    /// Inserts `rows` in their order. `bind` gives one row's parameters, from an index on, and says how large they are.
     pub(crate) fn insert<R>(
         &mut self,
         mut rows: &[R],
-        bind: impl Fn(&mut Statement<'_>, usize, &R) -> Result<()>,
+        bind: impl Fn(&mut Statement<'_>, usize, &R) -> Result<usize>,
     ) -> Result<()> {
         for (size, prepared) in &mut self.statements {
             while rows.len() >= *size {
@@ -37,12 +40,12 @@ impl<'c> Inserts<'c> {
                     }
                 };
                 let (now, later) = rows.split_at(*size);
+                let mut bytes = 0;
                 for (index, row) in now.iter().enumerate() {
-                    bind(statement, index * self.columns + 1, row)?;
+                    bytes += bind(statement, index * self.columns + 1, row)?;
                 }
                 let done = statement.raw_execute();
-                if *size > 1 {
-                    // It would hold copies of all values until it runs again.
+                if bytes > Self::KEPT_BYTES {
                     statement.clear_bindings();
                 }
                 done?;

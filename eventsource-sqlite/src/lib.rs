@@ -56,6 +56,7 @@ mod search;
 mod store;
 mod stream;
 mod transaction;
+mod versions;
 mod wal;
 
 pub use config::{SqliteConfig, Synchronous};
