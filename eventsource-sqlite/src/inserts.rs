@@ -9,7 +9,7 @@ pub(crate) struct Inserts<'c> {
     row: &'static str,
     columns: usize,
     /// For so many rows each.
-    statements: [(usize, Option<CachedStatement<'c>>); 3],
+    statements: [(usize, Option<CachedStatement<'c>>); 5],
 }
 
 impl<'c> Inserts<'c> {
@@ -17,7 +17,7 @@ impl<'c> Inserts<'c> {
     pub(crate) fn new(connection: &'c Connection, sql: &'static str) -> Self {
         let (head, row) = sql.trim_end().rsplit_once("VALUES").unwrap_or((sql, ""));
         let columns = row.matches('?').count();
-        Self { connection, head, row, columns, statements: [(64, None), (8, None), (1, None)] }
+        Self { connection, head, row, columns, statements: [64, 16, 4, 2, 1].map(|rows| (rows, None)) }
     }
 
     /// A statement keeps copies of its values until it gets others; of more bytes than this, it does not.
