@@ -141,13 +141,17 @@ impl Committer {
     ) {
         let mut requests = Vec::with_capacity(jobs.len());
         let mut others = Vec::new();
+        let mut foreign = false;
         for job in jobs.drain(..) {
             match job {
                 Job::Append(request) => requests.push(request),
                 Job::Read(read) => {
                     others.push(Box::new(move |connection: &Connection| read(Ok(connection))) as WriteJob);
                 }
-                Job::Write(write) => others.push(write),
+                Job::Write(write) => {
+                    others.push(write);
+                    foreign = true;
+                }
                 Job::Watch => {}
             }
         }
@@ -156,6 +160,10 @@ impl Committer {
         }
         for job in others {
             job(connection)();
+        }
+        if foreign {
+            // On this same connection: `data_version` doesn't tell if they appended.
+            appender.forget();
         }
     }
 

@@ -58,6 +58,7 @@ mod snapshots;
 mod store;
 mod stream;
 mod transaction;
+mod versions;
 mod wal;
 
 pub use config::{SqliteConfig, Synchronous};
