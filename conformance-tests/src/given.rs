@@ -1,11 +1,11 @@
 //! What cases begin with: events, streams, and looks at the log.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Conflict, Error, ErrorKind, EventStore, EventStoreExt, Filter, NewEvent, Page, Payload,
+    Append, Appended, Clock, Conflict, Error, ErrorKind, EventStore, EventStoreExt, Filter, NewEvent, Page, Payload,
     Position, ReadOptions, RecordedEvent, Result, StreamId, TenantId,
 };
 use futures_util::TryStreamExt;
@@ -66,6 +66,26 @@ pub(crate) fn tenant() -> TenantId {
 /// A time in RFC 3339.
 pub(crate) fn time(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).expect("a case names a valid time").to_utc()
+}
+
+/// A clock that stands still until it is set.
+#[derive(Clone, Debug)]
+pub(crate) struct SettableClock(Arc<Mutex<DateTime<Utc>>>);
+
+impl SettableClock {
+    pub(crate) fn at(time: DateTime<Utc>) -> Self {
+        Self(Arc::new(Mutex::new(time)))
+    }
+
+    pub(crate) fn set(&self, time: DateTime<Utc>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+}
+
+impl Clock for SettableClock {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A little while: long enough for other tasks to come to where they wait.

@@ -3,7 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use eventsource_core::{Append, Appended, Capability, Clock, Error, EventStore, Position, Result};
+use eventsource_core::{
+    Append, Appended, Capability, Clock, Error, EventStore, Position, Result, SnapshotStore,
+};
 
 /// What a backend brings to be tested: an empty log as often as it is asked for one.
 #[async_trait]
@@ -90,12 +92,23 @@ impl fmt::Debug for Fixture {
 pub struct Stores {
     /// The store of events.
     pub events: Arc<dyn EventStore>,
+    /// Where it keeps snapshots. For [`Capability::Snapshots`].
+    pub snapshots: Option<Arc<dyn SnapshotStore>>,
+}
+
+impl Stores {
+    /// Keeps snapshots here.
+    #[must_use]
+    pub fn with_snapshots(mut self, snapshots: Arc<dyn SnapshotStore>) -> Self {
+        self.snapshots = Some(snapshots);
+        self
+    }
 }
 
 impl<S: EventStore + 'static> From<Arc<S>> for Stores {
     /// A store of events and of nothing else.
     fn from(events: Arc<S>) -> Self {
-        Self { events }
+        Self { events, snapshots: None }
     }
 }
 
