@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Clock, Conflict, Error, ErrorKind, EventStore, EventStoreExt, Filter, NewEvent, Page, Payload,
+    Append, Appended, Clock, Conflict, Decision, DecisionMaker, DomainEvent, Error, ErrorKind, EventStore, EventStoreExt, Filter, NewEvent, Page, Payload,
     Position, ReadOptions, RecordedEvent, Result, StreamId, TenantId,
 };
 use futures_util::TryStreamExt;
@@ -166,6 +166,24 @@ pub(crate) async fn race(
         results.push(racer.await.expect("a racer finishes"));
     }
     results
+}
+
+/// What a decision appends if nothing comes between, or why the domain forbids it: so that a case can put something
+/// between.
+pub(crate) async fn decided<D: Decision>(
+    store: &dyn EventStore,
+    decision: D,
+) -> CaseResult<Result<Append, D::Rejection>> {
+    let known = DecisionMaker::new(store).known(&decision.views()).await?;
+    let guard = known.guard(Append::events([]));
+    Ok(match decision.decide(known.state) {
+        Ok(events) => {
+            let events: Vec<_> = events.iter().map(DomainEvent::encode).collect::<Result<_>>()?;
+            let append = Append::events(events);
+            Ok(guard.conditions().iter().cloned().fold(append, Append::condition))
+        }
+        Err(rejection) => Err(rejection),
+    })
 }
 
 /// Whether a task is still at work; asked by a loop that would otherwise keep its thread to itself.
