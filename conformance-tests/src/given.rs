@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Clock, Conflict, Decision, DecisionMaker, DomainEvent, Error, ErrorKind, EventStore, EventStoreExt, Filter, NewEvent, Page, Payload,
-    Position, ReadOptions, RecordedEvent, Result, StreamId, TenantId,
+    Append, Appended, Clock, Conflict, Decision, DecisionMaker, DomainEvent, Error, ErrorKind, EventStore,
+    EventStoreExt, Filter, NewEvent, Page, Payload, Position, ReadOptions, RecordedEvent, Result, StreamId,
+    TenantId,
 };
 use futures_util::TryStreamExt;
 use tokio::sync::Barrier;

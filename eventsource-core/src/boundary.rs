@@ -112,7 +112,8 @@ impl Boundary {
 
     /// The view of the newest event, if any; no older one is read.
     pub fn last<E: DomainEvent + Clone>(self) -> Fold<Option<E>> {
-        let newest: fn(Option<E>, &RecordedEvent) -> Result<Option<E>> = |_, event| E::decode(event).map(Some);
+        let newest: fn(Option<E>, &RecordedEvent) -> Result<Option<E>> =
+            |_, event| E::decode(event).map(Some);
         Fold::new(self, None, newest).reaching(Reach::Newest)
     }
 
@@ -131,9 +132,9 @@ impl Boundary {
     fn narrowed(self, narrow: impl FnOnce(FilterItem) -> Result<FilterItem>) -> Self {
         match self.filter {
             Ok(Part::Item(item)) => Self::item(narrow(item)),
-            Ok(Part::Whole(_)) => Self {
-                filter: Err("a boundary of a whole filter is narrowed in the filter".to_owned()),
-            },
+            Ok(Part::Whole(_)) => {
+                Self { filter: Err("a boundary of a whole filter is narrowed in the filter".to_owned()) }
+            }
             Err(_) => self,
         }
     }

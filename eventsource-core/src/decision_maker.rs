@@ -194,8 +194,8 @@ impl<S: EventStore> DecisionMaker<S> {
         let mut filters = group.iter().map(|slot| slot.filter().clone());
         let first = filters.next().unwrap_or_else(Filter::all);
         let filter = filters.try_fold(first, Filter::or)?;
-        let mut options = ReadOptions::new()
-            .after(group.iter().map(|slot| slot.folded_to()).min().unwrap_or_default());
+        let mut options =
+            ReadOptions::new().after(group.iter().map(|slot| slot.folded_to()).min().unwrap_or_default());
         if let Some(head) = head {
             options = options.until(head);
         }
@@ -247,9 +247,7 @@ impl<T> Known<T> {
 }
 
 fn guarded(append: Append, guards: Vec<Filter>, head: Position) -> Append {
-    guards
-        .into_iter()
-        .fold(append, |append, guard| append.condition(AppendCondition::new(guard).after(head)))
+    guards.into_iter().fold(append, |append, guard| append.condition(AppendCondition::new(guard).after(head)))
 }
 
 /// As few filters as possible that find together what these find: one for each scope.

@@ -230,7 +230,8 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
     /// The state, up to a version if one is given: from a snapshot, if there is one that fits, else from the first event.
     pub(crate) async fn fold(&self, id: Uuid, until: Option<Version>) -> Result<AggregateRoot<A>> {
         let mut root = AggregateRoot::new(id)?;
-        let options = until.map_or_else(ReadOptions::new, |version| ReadOptions::new().until_version(version));
+        let options =
+            until.map_or_else(ReadOptions::new, |version| ReadOptions::new().until_version(version));
         if let Some(snapshots) = &self.snapshots {
             let key = SnapshotKey::stream(root.stream().clone());
             let restored = snapshots.load(key.clone()).await;

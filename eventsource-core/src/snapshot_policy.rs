@@ -48,7 +48,9 @@ impl SnapshotPolicy {
             && (self.events.is_some_and(|events| since.events >= events)
                 || self.bytes.is_some_and(|bytes| since.bytes >= bytes)
                 || self.interval.is_some_and(|interval| {
-                    since.taken_at.is_none_or(|taken| (now() - taken).to_std().is_ok_and(|age| age >= interval))
+                    since
+                        .taken_at
+                        .is_none_or(|taken| (now() - taken).to_std().is_ok_and(|age| age >= interval))
                 }))
     }
 }
@@ -86,9 +88,10 @@ mod tests {
         assert_eq!([9, 10, 12].map(|events| due(never.events(10), events, 0, None)), [false, true, true]);
         assert_eq!([99, 100].map(|bytes| due(never.bytes(100), 1, bytes, None)), [false, true]);
         let hourly = never.interval(Duration::from_secs(3_600));
-        assert_eq!([Some(3_599), Some(3_600), Some(-5), None].map(|age| due(hourly, 1, 0, age)), [
-            false, true, false, true
-        ]);
+        assert_eq!(
+            [Some(3_599), Some(3_600), Some(-5), None].map(|age| due(hourly, 1, 0, age)),
+            [false, true, false, true]
+        );
         assert!(!due(hourly, 0, 0, None), "nothing has happened since");
         assert!(due(never.events(10).bytes(100), 1, 100, None));
     }

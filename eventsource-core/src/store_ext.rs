@@ -3,8 +3,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::reading::Reading;
 use crate::{
-    Append, Appended, Error, EventStore, EventStream, ExpectedVersion, Filter, NewEvent, Queried, ReadOptions,
-    RecordedEvent, Result, StreamId, Version,
+    Append, Appended, Error, EventStore, EventStream, ExpectedVersion, Filter, NewEvent, Queried,
+    ReadOptions, RecordedEvent, Result, StreamId, Version,
 };
 
 /// What every store offers on top of the minimum. Import it beside [`EventStore`]; never implement it.

@@ -4,7 +4,9 @@ use std::future::Future;
 use uuid::Uuid;
 
 use crate::retry::append_for_certain;
-use crate::{Aggregate, AggregateRoot, Append, Appended, EventStore, ExecuteError, Repository, Result, RetryPolicy};
+use crate::{
+    Aggregate, AggregateRoot, Append, Appended, EventStore, ExecuteError, Repository, Result, RetryPolicy,
+};
 
 /// Several aggregates in one command: what is decided for all of them is one append, guarded by the versions of all.
 ///

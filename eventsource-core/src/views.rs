@@ -172,6 +172,22 @@ impl<V: View> Views for V {
     }
 }
 
+/// A decision that must know nothing.
+impl Views for () {
+    type State = ();
+    type Foldings<'v> = ();
+
+    fn begin(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn slots<'f>(_: &'f mut ()) -> Vec<&'f mut dyn Slot> {
+        Vec::new()
+    }
+
+    fn finish(_: ()) {}
+}
+
 impl<V: Views> Views for Vec<V> {
     type State = Vec<V::State>;
     type Foldings<'v>

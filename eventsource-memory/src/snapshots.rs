@@ -1,7 +1,9 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use eventsource_core::{Result, Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore, SnapshotSubject, TenantId};
+use eventsource_core::{
+    Result, Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore, SnapshotSubject, TenantId,
+};
 
 use crate::MemoryStore;
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Clock, Error, EventStore, Filter, Page,
-    Position, ReadOptions, Result, StreamId, SystemClock, Version, to_microseconds,
+    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Clock, Error, EventStore, Filter,
+    Page, Position, ReadOptions, Result, StreamId, SystemClock, Version, to_microseconds,
 };
 
 use crate::log::Log;

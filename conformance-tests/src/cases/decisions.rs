@@ -82,7 +82,10 @@ fn persistent() -> RetryPolicy {
 }
 
 /// What a decision knows of these events, without any store.
-fn alone<D: Decision>(decision: &D, log: &[RecordedEvent]) -> Result<std::result::Result<Vec<D::Event>, D::Rejection>> {
+fn alone<D: Decision>(
+    decision: &D,
+    log: &[RecordedEvent],
+) -> Result<std::result::Result<Vec<D::Event>, D::Rejection>> {
     Ok(decision.decide(decision.views().known_from(log)?))
 }
 
@@ -241,7 +244,8 @@ pub async fn a_decision_whose_answer_is_lost_is_carried_out_once(cx: Cx) -> Case
     open_accounts(&cx).await?;
     let faults = [Fault::AfterCommit, Fault::AfterCommit, Fault::BeforeCommit, Fault::AfterCommit];
     let decisions = DecisionMaker::new(Faulty::new(cx.store().clone(), faults));
-    let decided = decisions.make(&transfer(1, 0, 1)).await.map_err(|error| Failure::new(format!("{error:?}")))?;
+    let decided =
+        decisions.make(&transfer(1, 0, 1)).await.map_err(|error| Failure::new(format!("{error:?}")))?;
     assert!(decided.appended.is_some_and(|appended| appended.replayed));
     assert_eq!(log_of(cx.store()).await?.len() as u64, ACCOUNTS + 1);
     Ok(())
@@ -308,7 +312,8 @@ pub async fn views_know_the_same_with_snapshots_and_without(cx: Cx) -> CaseResul
     assert_eq!(restored.known(&(balance(0), balance(1))).await?.state, (100, 100));
     let counted = snapshots.statistics();
     assert!(counted.ahead > 0, "{counted:?}");
-    let unmoved = NewEvent::new("Opened", &serde_json::json!({ "account": 0, "cents": 7 }))?.tag("account", 0)?;
+    let unmoved =
+        NewEvent::new("Opened", &serde_json::json!({ "account": 0, "cents": 7 }))?.tag("account", 0)?;
     other.store().append(Append::events([unmoved])).await?;
     assert_eq!(restored.known(&balance(0)).await?.state, 7);
     other.store().close().await?;

@@ -1,7 +1,9 @@
 //! <https://dcb.events/examples/opt-in-token/>: a token that is good once, for its address, for an hour.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use eventsource_core::{Append, Boundary, Decision, DomainEvent, EventStore, NewEvent, Result, Tag, decision};
+use eventsource_core::{
+    Append, Boundary, Decision, DomainEvent, EventStore, NewEvent, Result, Tag, decision,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::given::{decided, event, race, time};
@@ -35,7 +37,9 @@ impl DomainEvent for SignUpEvent {
     fn tags(&self) -> Result<Vec<Tag>> {
         match self {
             SignUpInitiated {} => Ok(Vec::new()),
-            SignUpConfirmed { address, token } => Ok(vec![Tag::new("email", address)?, Tag::new("otp", token)?]),
+            SignUpConfirmed { address, token } => {
+                Ok(vec![Tag::new("email", address)?, Tag::new("otp", token)?])
+            }
         }
     }
 }

@@ -81,7 +81,9 @@ pub(crate) async fn filled(cx: &Cx, cents: u64, at_once: u64) -> CaseResult<Uuid
         let events: Vec<NewEvent> = (0..some)
             .map(|_| Ok(PurseEvent::Put { cents: 1 }.encode()?.id(EventId::random())))
             .collect::<eventsource_core::Result<_>>()?;
-        cx.store().append(Append::to_stream(StreamId::new("Purse", id)?, ExpectedVersion::Any, events)).await?;
+        cx.store()
+            .append(Append::to_stream(StreamId::new("Purse", id)?, ExpectedVersion::Any, events))
+            .await?;
         left -= some;
     }
     Ok(id)
@@ -185,7 +187,8 @@ pub async fn several_aggregates_are_saved_together_or_not_at_all(cx: Cx) -> Case
 pub async fn an_aggregate_that_was_only_looked_at_guards_as_well(cx: Cx) -> CaseResult {
     let (purses, work) = (purses(cx.store().clone()), UnitOfWork::new(cx.store().clone()));
     for seen in [filled(&cx, 3, 3).await?, Uuid::now_v7()] {
-        let (mut looked_at, mut changed) = (purses.load_or_create(seen).await?, purses.create(Uuid::now_v7())?);
+        let (mut looked_at, mut changed) =
+            (purses.load_or_create(seen).await?, purses.create(Uuid::now_v7())?);
         changed.execute(&Put(1))?;
         purses.execute(seen, &Put(1)).await.map_err(|error| Failure::new(format!("{error:?}")))?;
         conflict(work.save((&mut looked_at, &mut changed)).await)?;
@@ -199,7 +202,8 @@ pub async fn an_aggregate_that_was_only_looked_at_guards_as_well(cx: Cx) -> Case
 pub async fn contending_commands_over_several_aggregates_lose_nothing(cx: Cx) -> CaseResult {
     let (one, other) = (filled(&cx, 100, 100).await?, filled(&cx, 100, 100).await?);
     let transfers = (0..8_u64).map(|number| {
-        let (purses, work) = (purses(cx.store().clone()), UnitOfWork::new(cx.store().clone()).retry(persistent()));
+        let (purses, work) =
+            (purses(cx.store().clone()), UnitOfWork::new(cx.store().clone()).retry(persistent()));
         tokio::spawn(async move {
             let (from, to) = if number % 2 == 0 { (one, other) } else { (other, one) };
             for _ in 0..5 {

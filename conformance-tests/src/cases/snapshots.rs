@@ -62,8 +62,11 @@ pub async fn a_snapshot_comes_back_as_it_was_saved(cx: Cx) -> CaseResult {
     let store = cx.snapshots()?;
     let state = r#"{"name":"Zoë \"☃\"","cents":18446744073709551615,"rate":0.1,"list":[null,true,{}]}"#;
     for snapshot in [of_stream(&stream(), 7)?, of_view(view("course capacity")?, 70)?] {
-        let snapshot =
-            Snapshot { state: Payload::from_json(state)?, schema_version: i32::MAX.unsigned_abs(), ..snapshot };
+        let snapshot = Snapshot {
+            state: Payload::from_json(state)?,
+            schema_version: i32::MAX.unsigned_abs(),
+            ..snapshot
+        };
         assert_eq!(store.save_snapshot(snapshot.clone()).await?, Saved);
         assert_eq!(store.load_snapshot(&snapshot.key).await?, Some(snapshot));
     }
@@ -98,8 +101,7 @@ pub async fn an_older_snapshot_is_stale_and_changes_nothing(cx: Cx) -> CaseResul
 pub async fn a_snapshot_of_the_same_place_replaces_the_other(cx: Cx) -> CaseResult {
     let (store, stream) = (cx.snapshots()?, stream());
     store.save_snapshot(of_stream(&stream, 5)?).await?;
-    let again =
-        Snapshot { schema_version: 2, state: Payload::from_json("{}")?, ..of_stream(&stream, 5)? };
+    let again = Snapshot { schema_version: 2, state: Payload::from_json("{}")?, ..of_stream(&stream, 5)? };
     assert_eq!(store.save_snapshot(again.clone()).await?, Saved);
     assert_eq!(store.load_snapshot(&again.key).await?, Some(again));
     Ok(())
@@ -110,7 +112,9 @@ pub async fn of_racing_snapshots_the_newest_stays(cx: Cx) -> CaseResult {
     let start = Arc::new(Barrier::new(8));
     for round in 0..20 {
         let (order, name) = (stream(), format!("v{round}"));
-        let taken = |version| if round % 2 == 0 { of_stream(&order, version) } else { of_view(view(&name)?, version) };
+        let taken = |version| {
+            if round % 2 == 0 { of_stream(&order, version) } else { of_view(view(&name)?, version) }
+        };
         let racers: Vec<_> = (1..=RACERS)
             .map(|version| {
                 let (store, start, snapshot) = (cx.snapshots()?.clone(), start.clone(), taken(version)?);
@@ -125,7 +129,10 @@ pub async fn of_racing_snapshots_the_newest_stays(cx: Cx) -> CaseResult {
             .collect::<CaseResult<_>>()?;
         for (version, racer) in (1..=RACERS).zip(racers) {
             let (saved, found) = racer.await??;
-            assert!(found >= Some(version), "round {round}: {version} was {saved:?}, and {found:?} was found");
+            assert!(
+                found >= Some(version),
+                "round {round}: {version} was {saved:?}, and {found:?} was found"
+            );
             assert!(saved == Saved || version < RACERS, "round {round}: the newest was stale");
         }
         assert_eq!(kept(cx.snapshots()?, &taken(1)?.key).await?, Some(RACERS), "round {round}");
@@ -269,8 +276,10 @@ pub async fn a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded(cx: C
     let id = filled(&cx, 20, 20).await?;
     let stream = StreamId::new("Purse", id)?;
     let key = SnapshotKey::stream(stream.clone());
-    let fifth = cx.store().read_page(&Filter::all().in_stream(stream.clone()), &ReadOptions::new().limit(5)).await?;
-    let lies = fifth.events.last().map(RecordedEvent::position).ok_or_else(|| Failure::new("it was filled"))?;
+    let fifth =
+        cx.store().read_page(&Filter::all().in_stream(stream.clone()), &ReadOptions::new().limit(5)).await?;
+    let lies =
+        fifth.events.last().map(RecordedEvent::position).ok_or_else(|| Failure::new("it was filled"))?;
     let good = Snapshot {
         position: lies,
         state: Payload::from_serialize(&Purse { cents: 5, movements: 5 })?,
@@ -308,7 +317,10 @@ pub async fn snapshots_are_saved_in_the_background_and_bounded(cx: Cx) -> CaseRe
     let purses = Repository::<Purse, _>::new(cx.store().clone()).snapshots(snapshots.clone(), 1);
     let ids = [Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7()];
     for id in ids {
-        purses.execute(id, &PurseCommand::Put(1)).await.map_err(|error| Failure::new(format!("{error:?}")))?;
+        purses
+            .execute(id, &PurseCommand::Put(1))
+            .await
+            .map_err(|error| Failure::new(format!("{error:?}")))?;
     }
     // Nobody has saved yet; two wait, and there was no place for the third.
     let counted = snapshots.statistics();

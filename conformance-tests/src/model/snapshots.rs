@@ -2,7 +2,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use eventsource_core::{Result, Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore, SnapshotSubject, TenantId};
+use eventsource_core::{
+    Result, Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore, SnapshotSubject, TenantId,
+};
 
 /// Snapshots in memory, kept as the contract wants them.
 #[derive(Debug, Default)]

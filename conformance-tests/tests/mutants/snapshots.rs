@@ -83,7 +83,9 @@ impl SnapshotStore for MutantSnapshots {
     }
 
     async fn delete_snapshot(&self, key: &SnapshotKey) -> Result<()> {
-        if self.ground()?.defect == Defect::DeletesASnapshotOnce && self.model()?.load_snapshot(key).await?.is_none() {
+        if self.ground()?.defect == Defect::DeletesASnapshotOnce
+            && self.model()?.load_snapshot(key).await?.is_none()
+        {
             return Err(Error::backend("there is no such snapshot"));
         }
         self.model()?.delete_snapshot(key).await
