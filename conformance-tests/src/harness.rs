@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use eventsource_core::{
-    Append, Appended, Capability, Clock, Error, EventStore, Filter, Outbox, Position, Result, TenantId,
-    TenantStore,
+    Append, Appended, Capability, Clock, Error, EventStore, Filter, Outbox, Position, Result, SnapshotStore,
+    TenantId, TenantStore,
 };
 
 /// What a backend brings to be tested: an empty log as often as it is asked for one.
@@ -106,14 +106,23 @@ impl fmt::Debug for Fixture {
 pub struct Stores {
     /// The store of events.
     pub events: Arc<dyn EventStore>,
+    /// Where it keeps snapshots. For [`Capability::Snapshots`].
+    pub snapshots: Option<Arc<dyn SnapshotStore>>,
     /// Its outbox. For [`Capability::Outbox`].
     pub outbox: Option<Arc<dyn Outbox>>,
 }
 
 impl Stores {
+    /// Keeps snapshots here.
+    #[must_use]
+    pub fn with_snapshots(mut self, snapshots: Arc<dyn SnapshotStore>) -> Self {
+        self.snapshots = Some(snapshots);
+        self
+    }
+
     /// Adds the store's outbox.
     #[must_use]
-    pub fn outbox(mut self, outbox: Arc<impl Outbox + 'static>) -> Self {
+    pub fn with_outbox(mut self, outbox: Arc<dyn Outbox>) -> Self {
         self.outbox = Some(outbox);
         self
     }
@@ -122,7 +131,7 @@ impl Stores {
 impl<S: EventStore + 'static> From<Arc<S>> for Stores {
     /// A store of events and of nothing else.
     fn from(events: Arc<S>) -> Self {
-        Self { events, outbox: None }
+        Self { events, snapshots: None, outbox: None }
     }
 }
 

@@ -64,7 +64,7 @@ fn config(url: &str, schema: &str) -> Result<PostgresConfig> {
 
 /// A store, and what it stores beside the log.
 fn stores(store: &Arc<PostgresStore>) -> Stores {
-    Stores::from(store.clone()).outbox(store.clone())
+    Stores::from(store.clone()).with_snapshots(store.clone()).with_outbox(store.clone())
 }
 
 struct Schema {

@@ -47,7 +47,7 @@ impl Harness for Sqlite {
 
 /// A store, and what it stores beside the log.
 fn stores(store: &Arc<SqliteStore>) -> Stores {
-    Stores::from(store.clone()).outbox(store.clone())
+    Stores::from(store.clone()).with_snapshots(store.clone()).with_outbox(store.clone())
 }
 
 struct File {

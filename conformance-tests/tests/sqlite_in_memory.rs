@@ -32,7 +32,7 @@ impl Harness for SqliteInMemory {
             config = config.outbox(publish);
         }
         let store = Arc::new(SqliteStore::open(config).await?);
-        Ok(Fixture::new(Stores::from(store.clone()).outbox(store)))
+        Ok(Fixture::new(Stores::from(store.clone()).with_snapshots(store.clone()).with_outbox(store)))
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) fn of(capability: Capability) -> Body {
         Capability::Shared => |cx| Box::pin(shared(cx)),
         Capability::Transactional => |cx| Box::pin(transactional(cx)),
         Capability::Outbox => |cx| Box::pin(outbox(cx)),
+        Capability::Snapshots => |cx| Box::pin(snapshots(cx)),
         _ => panic!("{capability} has no refusal"),
     }
 }
@@ -49,5 +50,12 @@ async fn transactional(cx: Cx) -> CaseResult {
 async fn outbox(cx: Cx) -> CaseResult {
     assert!(!cx.store().capabilities().has(Capability::Outbox));
     assert!(cx.stores().outbox.is_none(), "an outbox that the store does not declare");
+    Ok(())
+}
+
+/// There is nowhere to keep a snapshot.
+async fn snapshots(cx: Cx) -> CaseResult {
+    assert!(!cx.store().capabilities().has(Capability::Snapshots));
+    assert!(cx.snapshots().is_err(), "the harness brings what the store does not declare");
     Ok(())
 }

@@ -119,4 +119,26 @@ pub(crate) enum Defect {
     TellsOthersVersions,
     /// A tenant's view that takes a stream only if it stays as absent as it saw it.
     TakesAnyForNoStream,
+    /// Replaces whatever snapshot is there.
+    ReplacesANewerSnapshot,
+    /// Looks whether a newer snapshot is there, and saves a moment later.
+    LooksForANewerSnapshotBeforeTheLock,
+    /// Keeps a snapshot without its position.
+    LosesASnapshotsPosition,
+    /// Gives every snapshot back under the first schema version.
+    ForgetsASnapshotsSchemaVersion,
+    /// Refuses a snapshot of the place that the stored one is of.
+    TakesTheSamePlaceForStale,
+    /// Says of every snapshot that it was saved.
+    SaysSavedOfAStaleSnapshot,
+    /// Acknowledges some snapshots, and keeps none of them.
+    LosesASnapshotSomeTime,
+    /// Finds any tenant's snapshots under all.
+    SharesSnapshotsBetweenTenants,
+    /// Finds a view's snapshot under any filter.
+    SharesSnapshotsBetweenFilters,
+    /// Takes a snapshot that is not there for a failure.
+    FailsWhereThereIsNoSnapshot,
+    /// Fails to delete what is not there.
+    DeletesASnapshotOnce,
 }

@@ -5,6 +5,7 @@ mod defect;
 mod outbox;
 mod read;
 mod rewrite;
+mod snapshots;
 mod store;
 mod tenant;
 
@@ -15,6 +16,7 @@ use conformance_tests::{Case, Fixture, Harness, Log, Setup, Stores, judge};
 use eventsource_core::{Capability, EventStore, OutboxFilter, Position, Result, SystemClock, TenantId};
 
 use defect::Defect;
+use snapshots::MutantSnapshots;
 use store::{Ground, Mutant};
 use tenant::BrokenView;
 
@@ -33,15 +35,20 @@ macro_rules! mutants {
 mutants! {
     IgnoresConditions:
         condition::a_match_refuses_and_is_named,
+        decisions::a_conflict_says_which_event_came_between,
+        repositories::an_aggregate_that_was_only_looked_at_guards_as_well,
         concurrency::concurrent_appends_keep_all_promises says "ConditionHeld";
     ChecksConditionsBeforeTheLock:
         concurrency::in_a_thousand_rounds_of_eight_racers_on_one_boundary_one_wins says "winners",
         concurrency::a_capacity_is_never_exceeded_by_concurrent_deciders,
+        decisions::concurrent_decisions_equal_the_same_decisions_alone,
         concurrency::concurrent_appends_keep_all_promises says "ConditionHeld";
     ConditionsIncludeTheirPosition:
         condition::a_match_at_the_position_is_overlooked;
     IgnoresVersions:
         expected_version::exact_takes_the_newest_version_only,
+        repositories::several_aggregates_are_saved_together_or_not_at_all,
+        repositories::who_saves_second_is_refused,
         concurrency::concurrent_appends_keep_all_promises says "ExpectedVersionHeld";
     ChecksVersionsBeforeTheLock:
         concurrency::in_a_thousand_rounds_of_eight_racers_on_one_version_one_wins says "winners",
@@ -197,6 +204,30 @@ mutants! {
         tenant_store::another_tenants_stream_is_as_if_absent;
     TakesAnyForNoStream:
         tenant_store::any_never_conflicts_within_a_tenant;
+    ReplacesANewerSnapshot:
+        snapshots::an_older_snapshot_is_stale_and_changes_nothing;
+    LooksForANewerSnapshotBeforeTheLock:
+        snapshots::of_racing_snapshots_the_newest_stays;
+    LosesASnapshotsPosition:
+        snapshots::a_snapshot_comes_back_as_it_was_saved,
+        snapshots::a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded;
+    ForgetsASnapshotsSchemaVersion:
+        snapshots::a_snapshot_comes_back_as_it_was_saved,
+        snapshots::a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded;
+    TakesTheSamePlaceForStale:
+        snapshots::a_snapshot_of_the_same_place_replaces_the_other;
+    SaysSavedOfAStaleSnapshot:
+        snapshots::an_older_snapshot_is_stale_and_changes_nothing;
+    LosesASnapshotSomeTime:
+        snapshots::snapshots_of_different_subjects_are_apart;
+    SharesSnapshotsBetweenTenants:
+        snapshots::a_tenants_snapshot_is_found_by_that_tenant_only;
+    SharesSnapshotsBetweenFilters:
+        snapshots::snapshots_of_different_subjects_are_apart;
+    FailsWhereThereIsNoSnapshot:
+        snapshots::where_there_is_none_none_is_loaded;
+    DeletesASnapshotOnce:
+        snapshots::deleting_a_snapshot_twice_is_fine;
 }
 
 /// The case holds for the whole store, and fails for the broken one, for that reason.
@@ -251,9 +282,11 @@ impl Harness for Mutants {
 }
 
 /// A store, and what it stores beside the log.
-fn stores(store: Mutant) -> Stores {
-    let store = Arc::new(store);
-    Stores::from(store.clone()).outbox(store)
+fn stores(handle: Mutant) -> Stores {
+    let handle = Arc::new(handle);
+    Stores::from(handle.clone())
+        .with_outbox(handle.clone())
+        .with_snapshots(Arc::new(MutantSnapshots { handle }))
 }
 
 struct Kept(Arc<Ground>);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use conformance_tests::model::ModelStore;
+use conformance_tests::model::{ModelSnapshots, ModelStore};
 use eventsource_core::{
     Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Clock, Error, EventStore, Filter,
     OutboxFilter, Page, Position, ReadOptions, Result, StreamId, Version,
@@ -33,6 +33,7 @@ pub(crate) struct Mutant {
 pub(crate) struct Ground {
     pub(crate) defect: Defect,
     pub(crate) model: ModelStore,
+    pub(crate) snapshots: ModelSnapshots,
     pub(crate) damaged: Mutex<HashSet<Position>>,
     /// Events that nobody sees yet, and until when.
     pub(crate) hidden: Mutex<HashMap<Position, Instant>>,
@@ -51,6 +52,7 @@ impl Ground {
             clock,
             publish,
             rows: Mutex::default(),
+            snapshots: ModelSnapshots::default(),
             damaged: Mutex::default(),
             hidden: Mutex::default(),
             appends: AtomicU64::new(0),
@@ -154,7 +156,7 @@ impl EventStore for Mutant {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none().with(Capability::Durable).with(Capability::Outbox)
+        Capabilities::none().with(Capability::Durable).with(Capability::Snapshots).with(Capability::Outbox)
     }
 
     async fn close(&self) -> Result<()> {

@@ -21,6 +21,7 @@ impl Harness for Outside {
             (Capability::Shared, "another process has no way to it"),
             (Capability::Transactional, "a caller has no transaction to bring"),
             (Capability::Outbox, "nothing is published from it"),
+            (Capability::Snapshots, "it keeps events only"),
         ]
     }
 
