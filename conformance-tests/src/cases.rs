@@ -35,6 +35,7 @@ pub mod refusals;
 pub mod reopening;
 pub mod sharing;
 pub mod tenancy;
+pub mod tenant_store;
 pub mod transaction;
 pub mod unique_username;
 pub mod validation;

@@ -7,7 +7,6 @@ pub mod contract;
 mod crash;
 mod explore;
 mod failure;
-mod faulty;
 mod given;
 mod harness;
 pub mod model;
@@ -20,6 +19,5 @@ mod workload;
 
 pub use case::{Body, Case, Group};
 pub use failure::{CaseResult, Failure};
-pub use faulty::{Fault, Faulty};
-pub use harness::{Fixture, Harness, Held, Log, Setup};
+pub use harness::{Fixture, Harness, Held, Log, Setup, Stores};
 pub use run::{Cx, judge, run};

@@ -170,7 +170,25 @@ impl Append {
         Ok(())
     }
 
-    fn none() -> Self {
+    /// For wrappers: its events, to be changed in place.
+    pub(crate) fn each_event_mut(&mut self) -> impl Iterator<Item = &mut NewEvent> {
+        self.parts.iter_mut().flat_map(|part| part.events.iter_mut())
+    }
+
+    /// For wrappers: its conditions, to be changed in place.
+    pub(crate) fn conditions_mut(&mut self) -> &mut Vec<AppendCondition> {
+        &mut self.conditions
+    }
+
+    /// For wrappers: what it expects of `stream`, if it goes there.
+    pub(crate) fn expected_mut(&mut self, stream: &StreamId) -> Option<&mut ExpectedVersion> {
+        self.parts
+            .iter_mut()
+            .filter_map(|part| part.target.as_mut())
+            .find_map(|(each, expected)| (each == stream).then_some(expected))
+    }
+
+    pub(crate) fn none() -> Self {
         Self { parts: Vec::new(), conditions: Vec::new(), stray_after: false }
     }
 }
@@ -231,6 +249,11 @@ impl AppendCondition {
     #[must_use]
     pub fn filter(&self) -> &Filter {
         &self.filter
+    }
+
+    /// For wrappers: what must not have happened, to be changed in place.
+    pub(crate) fn filter_mut(&mut self) -> &mut Filter {
+        &mut self.filter
     }
 
     /// Since when.

@@ -244,6 +244,11 @@ impl NewEvent {
         self.payload.as_json().len() + tags + self.metadata.byte_count()
     }
 
+    /// For wrappers: what is known about it, to be changed in place.
+    pub(crate) fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+
     /// Refuses what no store takes.
     pub(crate) fn validate(&self) -> Result<()> {
         if self.tags.len() > Self::MAX_TAGS {

@@ -100,6 +100,21 @@ impl Filter {
         Self::any_of([FilterItem::new().tag(key, value)?])
     }
 
+    /// The events that either finds; both must be narrowed to the same [`Scope`].
+    ///
+    /// # Errors
+    /// `InvalidInput` if their scopes differ (no one filter finds that), or as for [`any_of`](Self::any_of).
+    pub fn or(self, other: Self) -> Result<Self> {
+        if self.scope != other.scope {
+            return Err(Error::invalid_input("filters of different scopes can't be one"));
+        }
+        let Some((items, others)) = self.items.zip(other.items) else {
+            return Ok(Self { items: None, scope: self.scope });
+        };
+        let either = Self::any_of(items.into_iter().chain(others))?;
+        Ok(Self { scope: self.scope, ..either })
+    }
+
     /// Narrows it to one stream; called again, to the last one only.
     #[must_use]
     pub fn in_stream(mut self, stream: StreamId) -> Self {
@@ -112,6 +127,19 @@ impl Filter {
     pub fn in_tenant(mut self, tenant: TenantId) -> Self {
         self.scope.tenant = Some(tenant);
         self
+    }
+
+    /// Narrows it to `tenant`, unless it names a tenant already; that must be `tenant` then.
+    pub(crate) fn scoped_to(mut self, tenant: TenantId) -> Result<Self> {
+        match self.scope.tenant {
+            Some(named) if named != tenant => {
+                Err(Error::invalid_input("the filter names another tenant than the store's"))
+            }
+            _ => {
+                self.scope.tenant = Some(tenant);
+                Ok(self)
+            }
+        }
     }
 
     /// Narrows it to the streams of one aggregate type; called again, to the last one only.

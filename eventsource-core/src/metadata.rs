@@ -180,6 +180,19 @@ impl Metadata {
         self
     }
 
+    /// Sets whose data it is, unless that is said already; it must be `tenant` then.
+    pub(crate) fn stamp(&mut self, tenant: TenantId) -> Result<()> {
+        match self.tenant {
+            Some(stamped) if stamped != tenant => {
+                Err(Error::invalid_input("the event is stamped with another tenant than the store's"))
+            }
+            _ => {
+                self.tenant = Some(tenant);
+                Ok(())
+            }
+        }
+    }
+
     /// How long all its texts are, in bytes.
     pub(crate) fn byte_count(&self) -> usize {
         let entries = self.entries.iter().map(|(key, value)| key.len() + value.len());

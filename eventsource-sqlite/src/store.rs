@@ -1,19 +1,22 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use eventsource_core::{
     Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Error, EventStore, Filter, Page,
     Position, ReadOptions, Result, StreamId, Version,
 };
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
-use crate::committer::{self, Committer, Job, Request, Watching};
+use crate::committer::{self, Committer, Job, Request, Watching, WriteJob};
 use crate::config::{Location, SqliteConfig};
-use crate::error::failed;
+use crate::error::{commit_failed, failed};
+use crate::files::Files;
 use crate::queue::Queue;
 use crate::readers::{PoolStatistics, ReadJob, Readers};
 use crate::{connection, read, schema, stream};
@@ -33,10 +36,19 @@ pub(crate) struct Shared {
     writer: Queue<Job>,
     /// None in memory: there, the writer reads.
     readers: Option<Readers>,
-    /// None when closed, so that those who wait learn of it.
-    signal: Mutex<Option<ChangeSignal>>,
+    signal: Signal,
     watching: Watching,
     ended: watch::Receiver<Ended>,
+}
+
+/// None when the store is closed or the writer's thread has ended, so that those who wait learn of it.
+#[derive(Clone)]
+struct Signal(Arc<Mutex<Option<ChangeSignal>>>);
+
+impl Signal {
+    fn get(&self) -> MutexGuard<'_, Option<ChangeSignal>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What became of the writer's thread: nothing yet, or how it ended.
@@ -60,25 +72,24 @@ impl SqliteStore {
             Location::Memory => (None, Vec::new()),
         };
         let (writer, jobs, places) = Queue::new(config.queue_capacity);
-        let signal = ChangeSignal::new();
+        let changes = ChangeSignal::new();
+        let signal = Signal(Arc::new(Mutex::new(Some(changes.clone()))));
         let watching = Watching::default();
-        let committer = Committer {
-            jobs,
-            places,
-            signal: signal.clone(),
-            watching: watching.clone(),
-            config: config.clone(),
-        };
-        let (opened, log_id) = oneshot::channel();
+        let committer =
+            Committer { jobs, places, signal: changes, watching: watching.clone(), config: config.clone() };
+        let (opened, found) = oneshot::channel();
         let (end, ended) = watch::channel(None);
+        let at_end = signal.clone();
         thread::Builder::new()
             .name("eventsource-sqlite-writer".to_owned())
-            .spawn(move || write(committer, reader_threads, opened, end))
+            .spawn(move || write(committer, reader_threads, opened, AtEnd(at_end), end))
             .map_err(|error| {
                 Error::unavailable("a thread to write with can't be started").with_source(error)
             })?;
-        let log_id = log_id.await.map_err(|_| Error::backend("the writer's thread has ended"))??;
-        let signal = Mutex::new(Some(signal));
+        let (log_id, files) = found.await.map_err(|_| Error::backend("the writer's thread has ended"))??;
+        if let (Some(readers), Some(files)) = (&readers, files) {
+            readers.read_only_from(files);
+        }
         let shared = Shared { config, log_id, writer, readers, signal, watching, ended };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -100,7 +111,7 @@ impl SqliteStore {
     }
 
     /// Runs `job` on a connection that is free.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -117,8 +128,25 @@ impl SqliteStore {
         answered.await.map_err(|_| Error::unavailable("the thread that was to read has ended"))?
     }
 
-    fn signal(&self) -> std::sync::MutexGuard<'_, Option<ChangeSignal>> {
-        self.shared.signal.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Runs `work` in a transaction of its own on the writer's connection, and commits if it says so. Whatever it fails
+    /// with, or if it panics, nothing of it is left.
+    pub(crate) async fn write<T, E>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<Ending<T>, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let timeout = self.shared.config.busy_timeout;
+        let job: WriteJob = Box::new(move |connection| {
+            let result = (!answer.is_closed()).then(|| write_in(connection, timeout, doing, work));
+            Box::new(move || drop(result.map(|result| answer.send(result))))
+        });
+        self.shared.writer.send(Job::Write(job), 1).await?;
+        answered.await.map_err(|_| Error::outcome_unknown("the writer's thread has ended"))?
     }
 }
 
@@ -151,7 +179,7 @@ impl EventStore for SqliteStore {
     }
 
     fn changes(&self) -> Changes {
-        let changes = match &*self.signal() {
+        let changes = match &*self.shared.signal.get() {
             Some(signal) => signal.subscribe(),
             None => ChangeSignal::new().subscribe(),
         };
@@ -170,10 +198,11 @@ impl EventStore for SqliteStore {
                 .with(Capability::Transactional),
             Location::Memory => Capabilities::none(),
         }
+        .with(Capability::Snapshots)
     }
 
     async fn close(&self) -> Result<()> {
-        self.signal().take();
+        self.shared.signal.get().take();
         if let Some(readers) = &self.shared.readers {
             readers.close();
         }
@@ -190,6 +219,32 @@ impl EventStore for SqliteStore {
     }
 }
 
+/// How a transaction is to end.
+pub(crate) enum Ending<T> {
+    Commit(T),
+    RollBack(T),
+}
+
+fn write_in<T, E: From<Error>>(
+    connection: &Connection,
+    timeout: Duration,
+    doing: &'static str,
+    work: impl FnOnce(&Transaction<'_>) -> Result<Ending<T>, E>,
+) -> Result<T, E> {
+    let begun = connection::begin_immediate(connection, timeout);
+    let transaction = begun.map_err(|error| failed(doing, error))?;
+    // What panics is a caller's handler: the transaction is rolled back like after any failure, and the writer goes on.
+    let ending = catch_unwind(AssertUnwindSafe(|| work(&transaction)))
+        .unwrap_or_else(|_| Err(Error::backend("what ran in the transaction panicked").into()))?;
+    match ending {
+        Ending::RollBack(value) => Ok(value),
+        Ending::Commit(value) => {
+            transaction.commit().map_err(|error| commit_failed(&error.into()))?;
+            Ok(value)
+        }
+    }
+}
+
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore")
@@ -199,27 +254,38 @@ impl fmt::Debug for SqliteStore {
     }
 }
 
+/// Ends the signal when the writer's thread ends, for whatever reason.
+struct AtEnd(Signal);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        self.0.get().take();
+    }
+}
+
 /// The life of the writer's thread.
 fn write(
     committer: Committer,
     readers: Vec<JoinHandle<()>>,
-    opened: oneshot::Sender<Result<Uuid>>,
+    opened: oneshot::Sender<Result<(Uuid, Option<Files>)>>,
+    _at_end: AtEnd,
     end: watch::Sender<Ended>,
 ) {
     let config = committer.config.clone();
-    let connection = match open(&config) {
+    let (connection, files) = match open(&config) {
         Ok((connection, log_id)) => {
-            if opened.send(Ok(log_id)).is_err() {
+            let files = Files::of(&connection);
+            if opened.send(Ok((log_id, files.clone()))).is_err() {
                 tracing::debug!(location = %config.location, "nobody waited for the store to open");
             }
-            connection
+            (connection, files)
         }
         Err(error) => {
             let _ = opened.send(Err(error));
             return;
         }
     };
-    let done = committer.run(&connection);
+    let done = committer.run(&connection, files);
     let ended = done.and(committer::end(connection, readers));
     if let Err(error) = &ended {
         tracing::warn!(location = %config.location, error = %error, "the store was not closed in order");

@@ -116,6 +116,82 @@ async fn of_two_readers_one_gets_the_book() {
     }
 }
 
+/// What `tenants` says where all share one log, and where each has its own.
+fn tenants_say(place: &str, of_its_own: bool) -> Vec<String> {
+    let (tried, seen) = match of_its_own {
+        true => ("globex has an order of the same id, in a log of its own", 2),
+        false => ("refused: stream Order belongs to another tenant", 1),
+    };
+    [
+        place,
+        "claimed: ann at acme",
+        "claimed: ann at globex",
+        "acme's order is at version 1",
+        tried,
+        "acme sees 2 events of its own",
+        &format!("globex sees {seen} events of its own"),
+        "SUCCESS: no tenant saw another's events",
+    ]
+    .map(|line| format!("{line}\n"))
+    .to_vec()
+}
+
+fn assert_tenants_say(output: &str, place: &str, of_its_own: bool) {
+    let said = tenants_say(place, of_its_own);
+    assert_lines_in_order(output, &said.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+fn run_tenants(directory: &Path, arguments: &[&str]) -> String {
+    let program = env!("CARGO_BIN_EXE_tenants");
+    let Output { status, stdout, stderr } =
+        Command::new(program).current_dir(directory).args(arguments).output().expect("the program starts");
+    let text = |bytes| String::from_utf8(bytes).expect("programs print text");
+    assert!(status.success(), "{arguments:?}: {}", text(stderr));
+    text(stdout)
+}
+
+#[tokio::test]
+async fn tenants_share_a_schema_on_every_store() {
+    for (store, place) in [
+        ("memory", "All tenants share this process's memory"),
+        ("sqlite", "All tenants share the file tenants.db"),
+        ("postgres", "All tenants share the PostgreSQL server"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let output = run(env!("CARGO_BIN_EXE_tenants"), store, directory.path()).await;
+        assert_tenants_say(&output, place, false);
+    }
+}
+
+#[tokio::test]
+async fn tenants_have_a_schema_each() {
+    let url = test_servers::Postgres::shared().await.create_database("schemas").await.unwrap();
+    let arguments = ["--pattern", "schema-per-tenant", "--backend", "postgres", "--url", &url];
+    let output = run_tenants(Path::new("."), &arguments);
+    assert_tenants_say(&output, "Each tenant has a schema of the PostgreSQL database", true);
+}
+
+#[tokio::test]
+async fn tenants_have_a_database_each() {
+    let directory = tempfile::tempdir().unwrap();
+    let pattern = ["--pattern", "database-per-tenant", "--backend"];
+    let output = run_tenants(directory.path(), &[&pattern[..], &["sqlite"]].concat());
+    assert_tenants_say(&output, "Each tenant has a file in tenants", true);
+    assert!(directory.path().join("tenants/acme.db").exists());
+    assert!(directory.path().join("tenants/globex.db").exists());
+
+    let output = run_tenants(directory.path(), &[&pattern[..], &["memory"]].concat());
+    assert_tenants_say(&output, "Each tenant has a memory store", true);
+
+    let server = test_servers::Postgres::shared().await;
+    let acme = server.create_database("of_acme").await.unwrap();
+    let globex = server.create_database("of_globex").await.unwrap();
+    let url = acme.replace("acme", "{tenant}");
+    assert_eq!(url.replace("{tenant}", "globex"), globex);
+    let output = run_tenants(directory.path(), &[&pattern[..], &["postgres", "--url", &url]].concat());
+    assert_tenants_say(&output, "Each tenant has a PostgreSQL database", true);
+}
+
 #[test]
 fn nonsense_is_answered_with_a_sentence() {
     let directory = tempfile::tempdir().unwrap();

@@ -22,13 +22,14 @@ fn rule(package: &str) -> Option<Rule> {
         "eventsource-memory" | "eventsource-sqlite" | "eventsource-postgres" => {
             rule(&["eventsource-core"], &["test-servers"])
         }
+        "eventsource-testing" => rule(&["eventsource-core"], &["eventsource-memory"]),
         "conformance-tests" => rule(
-            &["eventsource-core"],
+            &["eventsource-core", "eventsource-testing"],
             &["eventsource-memory", "eventsource-sqlite", "eventsource-postgres", "test-servers"],
         ),
         "examples" => rule(
             &["eventsource-core", "eventsource-memory", "eventsource-sqlite", "eventsource-postgres"],
-            &["test-servers"],
+            &["eventsource-testing", "test-servers"],
         ),
         _ => None,
     }

@@ -7,16 +7,17 @@ use eventsource_core::{
     Aggregate, Append, DomainEvent, ErrorKind, EventStore, ExecuteError, ExpectedVersion, Position,
     Repository,
 };
+use eventsource_testing::{Fault, Faults, Faulty};
 use proptest::prelude::RngExt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::given::{conflict, events, log_of, refused, stream, tag, tagged};
 use crate::witness::{Recorder, Witness};
-use crate::{CaseResult, Cx, Failure, Fault, Faulty, random};
+use crate::{CaseResult, Cx, Failure, random};
 
 pub async fn a_retry_after_a_lost_acknowledgement_stores_nothing_twice(cx: Cx) -> CaseResult {
-    let store = Faulty::new(cx.store().clone(), [Fault::AfterCommit]);
+    let store = Faulty::new(cx.store().clone()).on_append(Faults::in_order([Fault::AfterCommit]));
     let append = Append::to_stream(stream(), ExpectedVersion::NoStream, events(3));
     refused(ErrorKind::OutcomeUnknown, store.append(append.clone()).await)?;
     let retried = store.append(append).await?;
@@ -26,7 +27,7 @@ pub async fn a_retry_after_a_lost_acknowledgement_stores_nothing_twice(cx: Cx) -
 }
 
 pub async fn a_retry_after_a_lost_append_is_written(cx: Cx) -> CaseResult {
-    let store = Faulty::new(cx.store().clone(), [Fault::BeforeCommit]);
+    let store = Faulty::new(cx.store().clone()).on_append(Faults::in_order([Fault::BeforeCommit]));
     let append = Append::to_stream(stream(), ExpectedVersion::NoStream, events(3));
     refused(ErrorKind::Unavailable, store.append(append.clone()).await)?;
     assert_eq!(cx.store().head().await?, Position::START);
@@ -36,7 +37,7 @@ pub async fn a_retry_after_a_lost_append_is_written(cx: Cx) -> CaseResult {
 }
 
 pub async fn a_retry_is_answered_whatever_happened_since(cx: Cx) -> CaseResult {
-    let store = Faulty::new(cx.store().clone(), [Fault::AfterCommit]);
+    let store = Faulty::new(cx.store().clone()).on_append(Faults::in_order([Fault::AfterCommit]));
     let (order, seat) = (stream(), tag("seat", "1"));
     let taken = Append::to_stream(order.clone(), ExpectedVersion::NoStream, [tagged("Taken", "seat", "1")])
         .fail_if(seat);
@@ -49,7 +50,8 @@ pub async fn a_retry_is_answered_whatever_happened_since(cx: Cx) -> CaseResult {
 }
 
 pub async fn a_retry_after_a_lost_refusal_is_refused_again(cx: Cx) -> CaseResult {
-    let store = Faulty::new(cx.store().clone(), [Fault::None, Fault::AfterCommit]);
+    let store =
+        Faulty::new(cx.store().clone()).on_append(Faults::in_order([Fault::None, Fault::AfterCommit]));
     let order = stream();
     store.append(Append::to_stream(order.clone(), ExpectedVersion::NoStream, events(1))).await?;
     let late = Append::to_stream(order, ExpectedVersion::NoStream, events(1));
@@ -63,8 +65,8 @@ pub async fn whatever_is_lost_each_append_is_stored_once(cx: Cx) -> CaseResult {
     let recorder = Recorder::new();
     let writers = (0..6).map(|writer| {
         let mut numbers = random::numbers(&cx, writer);
-        let faults: Vec<_> = (0..200).map(|_| fault(numbers.random_range(0..6))).collect();
-        let store: Arc<dyn EventStore> = Arc::new(Faulty::new(cx.store().clone(), faults));
+        let store: Arc<dyn EventStore> =
+            Arc::new(Faulty::new(cx.store().clone()).on_append(faults(numbers.random())));
         let recorder = recorder.clone();
         tokio::spawn(async move {
             for number in 0..25 {
@@ -83,14 +85,15 @@ pub async fn whatever_is_lost_each_append_is_stored_once(cx: Cx) -> CaseResult {
     Ok(())
 }
 
-fn fault(drawn: u64) -> Fault {
-    match drawn {
-        0 => Fault::BeforeCommit,
-        1 | 2 => Fault::AfterCommit,
-        3 => Fault::Late(Duration::from_micros(500)),
-        4 => Fault::AnsweredLate(Duration::from_micros(500)),
-        _ => Fault::None,
-    }
+fn faults(seed: u64) -> Faults {
+    let moment = Duration::from_micros(500);
+    Faults::random(seed)
+        .percent(15, Fault::BeforeCommit)
+        .percent(30, Fault::AfterCommit)
+        .percent(10, Fault::Late(moment))
+        .percent(10, Fault::AnsweredLate(moment))
+        .percent(10, Fault::Cancelled { polls: 1 })
+        .percent(5, Fault::Cancelled { polls: 2 })
 }
 
 async fn until_acknowledged(
@@ -139,7 +142,8 @@ impl Aggregate for Account {
 pub async fn a_command_whose_answer_is_lost_is_carried_out_once(cx: Cx) -> CaseResult {
     let faults =
         [Fault::AfterCommit, Fault::AfterCommit, Fault::None, Fault::AfterCommit, Fault::BeforeCommit];
-    let accounts = Repository::<Account, _>::new(Faulty::new(cx.store().clone(), faults));
+    let accounts =
+        Repository::<Account, _>::new(Faulty::new(cx.store().clone()).on_append(Faults::in_order(faults)));
     let id = Uuid::now_v7();
     for _ in 0..2 {
         accounts.execute(id, &5).await.expect("it is carried out");
@@ -151,7 +155,8 @@ pub async fn a_command_whose_answer_is_lost_is_carried_out_once(cx: Cx) -> CaseR
 
 pub async fn a_command_that_may_have_been_carried_out_says_so(cx: Cx) -> CaseResult {
     let faults = std::iter::once(Fault::AfterCommit).chain([Fault::BeforeCommit; 9]);
-    let accounts = Repository::<Account, _>::new(Faulty::new(cx.store().clone(), faults));
+    let accounts =
+        Repository::<Account, _>::new(Faulty::new(cx.store().clone()).on_append(Faults::in_order(faults)));
     let Err(ExecuteError::Store(error)) = accounts.execute(Uuid::now_v7(), &5).await else {
         panic!("the answer is lost")
     };

@@ -77,4 +77,26 @@ pub(crate) enum Defect {
     ForgetsTheActor,
     /// Keeps payloads as floating point numbers.
     RoundsNumbers,
+    /// A tenant's view that appends events as they are.
+    ForgetsToStamp,
+    /// A tenant's view that takes another tenant's event for its own.
+    StampsOverAnotherTenant,
+    /// A tenant's view that reads whatever the filter says.
+    ForgetsToNarrowReads,
+    /// A tenant's view that answers a filter for another tenant with its own events.
+    NarrowsAnothersFilter,
+    /// A tenant's view that leaves others' events out of what it read.
+    NarrowsAfterTheLimit,
+    /// A tenant's view whose conditions look at everybody's events.
+    ForgetsToNarrowConditions,
+    /// A tenant's view that lets another tenant's stream be appended to.
+    TakesAnothersStream,
+    /// A tenant's view that looks whose the streams are, and appends a moment later.
+    LooksAtStreamsBeforeItAppends,
+    /// A tenant's view that passes on every conflict.
+    TellsOthersConflicts,
+    /// A tenant's view that tells every stream's version.
+    TellsOthersVersions,
+    /// A tenant's view that takes a stream only if it stays as absent as it saw it.
+    TakesAnyForNoStream,
 }

@@ -5,16 +5,18 @@ mod defect;
 mod read;
 mod rewrite;
 mod store;
+mod tenant;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use conformance_tests::model::ModelStore;
-use conformance_tests::{Case, Fixture, Harness, Log, Setup, judge};
-use eventsource_core::{Capability, EventStore, Position, Result};
+use conformance_tests::{Case, Fixture, Harness, Log, Setup, Stores, judge};
+use eventsource_core::{Capability, EventStore, Position, Result, TenantId};
 
 use defect::Defect;
 use store::{Ground, Mutant};
+use tenant::BrokenView;
 
 macro_rules! mutants {
     ($($defect:ident: $($group:ident::$case:ident $(says $text:literal)?),+;)+) => {
@@ -144,6 +146,31 @@ mutants! {
     RoundsNumbers:
         evolution::upcasting_loses_no_digit,
         model::random_retries_store_nothing_twice;
+    ForgetsToStamp:
+        tenant_store::what_a_tenant_appends_is_stamped;
+    StampsOverAnotherTenant:
+        tenant_store::an_event_of_another_tenant_is_refused;
+    ForgetsToNarrowReads:
+        tenant_store::a_tenant_reads_its_own_events_only,
+        tenant_store::another_tenants_stream_is_as_if_absent;
+    NarrowsAnothersFilter:
+        tenant_store::a_filter_that_names_another_tenant_is_refused;
+    NarrowsAfterTheLimit:
+        tenant_store::a_tenant_reads_its_own_events_only;
+    ForgetsToNarrowConditions:
+        tenant_store::a_condition_looks_at_the_tenants_own_events;
+    TakesAnothersStream:
+        tenant_store::appending_to_another_tenants_stream_is_refused,
+        tenant_store::of_tenants_who_race_for_a_stream_one_gets_it;
+    LooksAtStreamsBeforeItAppends:
+        tenant_store::of_tenants_who_race_for_a_stream_one_gets_it;
+    TellsOthersConflicts:
+        tenant_store::a_refusal_tells_nothing_of_another_tenant,
+        tenant_store::an_event_id_of_another_tenant_is_refused_without_its_place;
+    TellsOthersVersions:
+        tenant_store::another_tenants_stream_is_as_if_absent;
+    TakesAnyForNoStream:
+        tenant_store::any_never_conflicts_within_a_tenant;
 }
 
 /// The case holds for the whole store, and fails for the broken one, for that reason.
@@ -191,14 +218,18 @@ impl Harness for Mutants {
         let store = Arc::new(Mutant::on(&ground));
         Ok(Fixture::on(Kept(ground), store))
     }
+
+    fn tenant_store(&self, store: Arc<dyn EventStore>, tenant: TenantId) -> Arc<dyn EventStore> {
+        Arc::new(BrokenView::new(store, tenant, self.0))
+    }
 }
 
 struct Kept(Arc<Ground>);
 
 #[async_trait]
 impl Log for Kept {
-    async fn open(&self) -> Result<Arc<dyn EventStore>> {
-        Ok(Arc::new(self.0.reopened().await?))
+    async fn open(&self) -> Result<Stores> {
+        Ok(Arc::new(self.0.reopened().await?).into())
     }
 
     async fn damage(&self, position: Position) -> Result<()> {
