@@ -51,20 +51,20 @@ fn registry() -> EventRegistry {
         })
         .drop_event(("LookedAt", 1))
         .build()
-        .unwrap()
+        .expect("it works")
 }
 
 /// A counter that stands at 10, as an older program wrote it.
 async fn old_counter(store: &MemoryStore) -> Uuid {
     let id = Uuid::now_v7();
     let events = [
-        NewEvent::new("Counted", &json!({"by": 4})).unwrap(),
-        NewEvent::new("LookedAt", &()).unwrap(),
-        NewEvent::new("CountedTwice", &3).unwrap(),
+        NewEvent::new("Counted", &json!({"by": 4})).expect("it works"),
+        NewEvent::new("LookedAt", &()).expect("it works"),
+        NewEvent::new("CountedTwice", &3).expect("it works"),
     ];
-    let events = events.map(|event| event.tag("counter", id).unwrap());
-    let stream = StreamId::new("Counter", id).unwrap();
-    store.append(Append::to_stream(stream, ExpectedVersion::NoStream, events)).await.unwrap();
+    let events = events.map(|event| event.tag("counter", id).expect("it works"));
+    let stream = StreamId::new("Counter", id).expect("it works");
+    store.append(Append::to_stream(stream, ExpectedVersion::NoStream, events)).await.expect("it works");
     id
 }
 
@@ -73,21 +73,21 @@ async fn a_repository_goes_on_with_an_aggregate_that_an_older_program_wrote() {
     let store = MemoryStore::new();
     let id = old_counter(&store).await;
     assert!(Repository::<Counter, _>::new(&store).load(id).await.is_err());
-    let counters = Repository::<Counter, _>::new(&store).decoder(registry().decoder().unwrap());
-    assert_eq!(counters.load(id).await.unwrap().unwrap().state().0, 10);
-    let root = counters.execute(id, &(id, 5)).await.unwrap();
-    assert_eq!((root.state().0, root.version().unwrap().get()), (15, 4));
+    let counters = Repository::<Counter, _>::new(&store).decoder(registry().decoder().expect("it works"));
+    assert_eq!(counters.load(id).await.expect("it works").expect("it works").state().0, 10);
+    let root = counters.execute(id, &(id, 5)).await.expect("it works");
+    assert_eq!((root.state().0, root.version().expect("it works").get()), (15, 4));
 }
 
 #[tokio::test]
 async fn a_decision_knows_what_an_older_program_wrote() {
     let store = MemoryStore::new();
     let id = old_counter(&store).await;
-    let decoder = registry().decoder::<CounterEvent>().unwrap();
-    let sum = Boundary::of_types(decoder.event_types().unwrap()).tagged("counter", id).fold_with(
+    let decoder = registry().decoder::<CounterEvent>().expect("it works");
+    let sum = Boundary::of_types(decoder.event_types().expect("it works")).tagged("counter", id).fold_with(
         decoder,
         0,
         |sum, CounterEvent::Counted { by, .. }| sum + by,
     );
-    assert_eq!(DecisionMaker::new(&store).known(&sum).await.unwrap().state, 10);
+    assert_eq!(DecisionMaker::new(&store).known(&sum).await.expect("it works").state, 10);
 }
