@@ -231,6 +231,29 @@ macro_rules! __contract {
             a_tenants_feed_is_complete_while_others_write,
             a_tenant_who_waits_is_woken,
         }
+        evolution {
+            a_typed_event_comes_back_as_it_was_encoded,
+            a_typed_event_is_found_by_the_tags_of_its_fields,
+            an_old_name_and_version_reads_as_the_new_type,
+            a_version_that_is_not_the_types_is_an_error_without_an_upcaster,
+            a_split_keeps_its_place_and_its_order,
+            what_is_read_page_by_page_says_the_same,
+            a_reader_that_asks_for_its_types_misses_no_old_name,
+            an_unknown_type_is_an_error_unless_asked_otherwise,
+            a_version_from_the_future_is_never_passed_over,
+            an_upcast_event_is_still_the_one_that_was_stored,
+            upcasting_loses_no_digit,
+            nothing_in_the_log_is_changed_by_reading_it_as_new,
+        }
+        context {
+            every_event_of_an_append_carries_the_context,
+            what_an_event_says_itself_stays,
+            what_follows_from_an_event_is_caused_by_it,
+            a_correlation_begins_with_the_first_event_that_has_none,
+            another_tenants_event_is_refused_with_all_others,
+            a_retry_in_the_same_context_is_known,
+            a_store_in_a_context_is_the_store_in_everything_else,
+        }
         close {
             a_closed_store_is_unavailable,
             closing_again_is_fine,

@@ -108,6 +108,18 @@ impl Append {
         self.parts.iter().flat_map(|part| part.events.iter().map(|event| (part.stream(), event)))
     }
 
+    /// The same append with each event as `change` makes it: for wrappers that stamp what is written.
+    ///
+    /// # Errors
+    /// Whatever `change` refuses with.
+    pub fn map_events(mut self, mut change: impl FnMut(NewEvent) -> Result<NewEvent>) -> Result<Self> {
+        for part in &mut self.parts {
+            part.events =
+                std::mem::take(&mut part.events).into_iter().map(&mut change).collect::<Result<_>>()?;
+        }
+        Ok(self)
+    }
+
     /// How many events it has.
     #[must_use]
     pub fn event_count(&self) -> usize {

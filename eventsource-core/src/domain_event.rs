@@ -5,12 +5,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::payload::Misfit;
-use crate::{Error, NewEvent, Payload, RecordedEvent, Result, Tag};
+use crate::{Error, EventSchema, NewEvent, Payload, RecordedEvent, Result, Tag};
+
+mod variant_names;
+
+pub(crate) use variant_names::variant_names;
 
 /// A typed event: how it becomes a [`NewEvent`], and how it is read back.
 ///
-/// For an enum that serde tags as below there is nothing to write: the variant's name is the event type, its content
-/// the payload. Rename variants with serde where Rust's name and the wire's name part.
+/// Derive it (feature `derive`, on by default), or implement it by hand. By hand, for an enum that serde tags as below,
+/// there is nothing to write: the variant's name is the event type, its content the payload. Rename variants with serde
+/// where Rust's name and the wire's name part. Both ways store the same JSON.
 ///
 /// ```
 /// use eventsource_core::DomainEvent;
@@ -31,6 +36,13 @@ use crate::{Error, NewEvent, Payload, RecordedEvent, Result, Tag};
 /// # Ok::<(), eventsource_core::Error>(())
 /// ```
 pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Every event that this type writes, and reads without help: its name and its schema's version. The derive macro
+    /// writes it.
+    ///
+    /// Without it, every event is of version 1, and the names are those that serde gives the variants; see
+    /// [`EventSchema::all_of`].
+    const SCHEMAS: &'static [EventSchema] = &[];
+
     /// The tags that the event carries; none unless this is written.
     ///
     /// # Errors
@@ -42,7 +54,8 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The event to append, with a fresh id.
     ///
     /// # Errors
-    /// `InvalidInput` if the event is not tagged as above, or makes no [`Payload`].
+    /// `InvalidInput` if the event is not tagged as above, is not in [`SCHEMAS`](Self::SCHEMAS), or makes no
+    /// [`Payload`].
     fn encode(&self) -> Result<NewEvent> {
         let whole = Payload::from_serialize(self)?;
         let tagged: Tagged<'_> = serde_json::from_str(whole.as_json()).map_err(|error| {
@@ -50,24 +63,67 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
                 .with_source(Misfit::from(error))
         })?;
         let payload = Payload::from_json(tagged.data.map_or("null", RawValue::get))?;
-        Ok(NewEvent::from_payload(tagged.event_type.as_ref().try_into()?, payload).tags(self.tags()?))
+        let version = match Self::SCHEMAS {
+            [] => 1,
+            schemas => version_of(&tagged.event_type, schemas).ok_or_else(|| {
+                let name = std::any::type_name::<Self>();
+                Error::invalid_input(format!("SCHEMAS of {name} does not list {}", tagged.event_type))
+            })?,
+        };
+        let event = NewEvent::from_payload(tagged.event_type.as_ref().try_into()?, payload);
+        Ok(event.schema_version(version).tags(self.tags()?))
     }
 
     /// The event that was appended.
     ///
     /// # Errors
-    /// `Corrupt` if the type is unknown, or the payload has another shape.
+    /// `Corrupt` if the type is unknown, or the payload has another shape; if there are [`SCHEMAS`](Self::SCHEMAS), also
+    /// if the stored event is of another schema version: an [`EventRegistry`](crate::EventRegistry) reads those.
     fn decode(event: &RecordedEvent) -> Result<Self> {
-        let not_decoded = |error: serde_json::Error| {
-            let (event_type, position) = (event.event_type(), event.position());
-            Error::corrupt(format!("the event {event_type} at position {position} can't be decoded"))
-                .with_source(Misfit::from(error))
-        };
+        check_schema::<Self>(event)?;
+        let not_decoded = |error| not_decoded(event, error);
         let data: &RawValue = serde_json::from_str(event.payload().as_json()).map_err(not_decoded)?;
         let tagged = Tagged { event_type: event.event_type().as_str().into(), data: Some(data) };
         let whole = serde_json::to_string(&tagged).map_err(not_decoded)?;
         serde_json::from_str(&whole).map_err(not_decoded)
     }
+}
+
+fn version_of(name: &str, schemas: &[EventSchema]) -> Option<u32> {
+    schemas.iter().find(|schema| schema.name() == name).map(EventSchema::version)
+}
+
+/// Refuses what `E` says it doesn't know.
+fn check_schema<E: DomainEvent>(event: &RecordedEvent) -> Result<()> {
+    if E::SCHEMAS.is_empty() {
+        return Ok(());
+    }
+    schema_index::<E>(event).map(|_| ())
+}
+
+/// Which of `E`'s schemas the event is written in.
+pub(crate) fn schema_index<E: DomainEvent>(event: &RecordedEvent) -> Result<usize> {
+    let (name, version) = (event.event_type(), event.schema_version());
+    let known = E::SCHEMAS.iter().position(|schema| name == schema.name());
+    let (position, reader) = (event.position(), std::any::type_name::<E>());
+    match known {
+        None => {
+            Err(Error::corrupt(format!("{reader} knows no event {name}, which lies at position {position}")))
+        }
+        Some(index) if E::SCHEMAS[index].version() == version => Ok(index),
+        Some(index) => Err(Error::corrupt(format!(
+            "the event {name} at position {position} has schema version {version}, and {reader} reads version {} only: \
+             an EventRegistry with an upcaster reads both",
+            E::SCHEMAS[index].version()
+        ))),
+    }
+}
+
+/// What to say when the payload has not the shape that the type has.
+pub(crate) fn not_decoded(event: &RecordedEvent, error: serde_json::Error) -> Error {
+    let (event_type, position) = (event.event_type(), event.position());
+    Error::corrupt(format!("the event {event_type} at position {position} can't be decoded"))
+        .with_source(Misfit::from(error))
 }
 
 /// Nothing may stand beside `type` and `data`: it would not be stored.
@@ -98,6 +154,16 @@ mod tests {
 
     impl DomainEvent for DoorEvent {}
 
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "type", content = "data")]
+    enum VersionedEvent {
+        Opened { degrees: i32 },
+    }
+
+    impl DomainEvent for VersionedEvent {
+        const SCHEMAS: &'static [EventSchema] = &[EventSchema::new("Opened", 3)];
+    }
+
     fn recorded(event: NewEvent) -> RecordedEvent {
         RecordedEvent::new(event, Position::from_raw(1), None, chrono::DateTime::UNIX_EPOCH)
     }
@@ -119,6 +185,24 @@ mod tests {
     }
 
     #[test]
+    fn what_serde_calls_the_variants_is_what_the_type_knows() {
+        let names = ["Opened", "Moved", "door-labelled"];
+        assert_eq!(EventSchema::all_of::<DoorEvent>().unwrap(), names.map(|name| EventSchema::new(name, 1)));
+        assert_eq!(EventSchema::all_of::<VersionedEvent>().unwrap(), VersionedEvent::SCHEMAS);
+    }
+
+    #[test]
+    fn schemas_by_hand_give_their_versions() {
+        let event = VersionedEvent::Opened { degrees: 1 };
+        let encoded = event.encode().unwrap();
+        assert_eq!(encoded.payload_schema_version(), 3);
+        assert_eq!(VersionedEvent::decode(&recorded(encoded.clone())).unwrap(), event);
+        let error = VersionedEvent::decode(&recorded(encoded.schema_version(2))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("version 2"), "{error}");
+    }
+
+    #[test]
     fn an_event_that_is_not_tagged_is_refused() {
         #[derive(Serialize, Deserialize)]
         struct Plain {
@@ -126,6 +210,7 @@ mod tests {
         }
         impl DomainEvent for Plain {}
         assert_eq!(Plain { degrees: 1 }.encode().unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(EventSchema::all_of::<Plain>().unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 
     #[test]

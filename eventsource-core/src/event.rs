@@ -350,6 +350,12 @@ impl RecordedEvent {
         &self.event.metadata
     }
 
+    /// The same event with another type and payload: as an upcaster has it.
+    pub(crate) fn rewritten(&self, event_type: EventType, schema_version: u32, payload: Payload) -> Self {
+        let event = NewEvent { event_type, schema_version, payload, ..(*self.event).clone() };
+        Self { event: Arc::new(event), ..self.clone() }
+    }
+
     /// How long all its texts are, in bytes: what [`NewEvent::byte_count`] counts.
     #[must_use]
     pub fn byte_count(&self) -> usize {

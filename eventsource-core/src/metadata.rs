@@ -179,6 +179,20 @@ impl Metadata {
         }
     }
 
+    pub(crate) fn without_entries(mut self) -> Self {
+        self.entries.clear();
+        self
+    }
+
+    /// With what `other` knows beside its entries, and this doesn't.
+    pub(crate) fn or(mut self, other: &Self) -> Self {
+        self.correlation_id = self.correlation_id.or(other.correlation_id);
+        self.causation_id = self.causation_id.or(other.causation_id);
+        self.actor = self.actor.or_else(|| other.actor.clone());
+        self.tenant = self.tenant.or(other.tenant);
+        self
+    }
+
     /// How long all its texts are, in bytes.
     pub(crate) fn byte_count(&self) -> usize {
         let entries = self.entries.iter().map(|(key, value)| key.len() + value.len());

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
-    Append, Appended, Error, EventStore, EventStream, ExpectedVersion, Filter, NewEvent, Page, Queried,
-    ReadOptions, RecordedEvent, Result, StreamId, Version,
+    Append, Appended, Context, Error, EventStore, EventStream, ExpectedVersion, Filter, NewEvent, Page,
+    Queried, ReadOptions, RecordedEvent, Result, StreamId, Version, WithContext,
 };
 
 /// What every store offers on top of the minimum. Import it beside [`EventStore`]; never implement it.
@@ -67,6 +67,11 @@ pub trait EventStoreExt: EventStore {
     /// One stream's events, from this version on.
     fn read_stream_from(&self, stream: &StreamId, version: Version) -> EventStream<'_> {
         self.read(Filter::all().in_stream(stream.clone()), ReadOptions::new().from_version(version))
+    }
+
+    /// This store in a context, which every event carries that is appended through it.
+    fn in_context(&self, context: Context) -> WithContext<&Self> {
+        WithContext::new(self, context)
     }
 
     /// Whether the stream has an event.

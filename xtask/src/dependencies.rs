@@ -16,7 +16,9 @@ struct Rule {
 fn rule(package: &str) -> Option<Rule> {
     let rule = |knows, tests_know| Some(Rule { knows, tests_know });
     match package {
-        "eventsource-core" | "test-servers" | "xtask" => rule(&[], &[]),
+        "eventsource-core" => rule(&["eventsource-macros"], &[]),
+        "eventsource-macros" => rule(&[], &["eventsource-core"]),
+        "test-servers" | "xtask" => rule(&[], &[]),
         "eventsource-memory" | "eventsource-sqlite" | "eventsource-postgres" => {
             rule(&["eventsource-core"], &["test-servers"])
         }

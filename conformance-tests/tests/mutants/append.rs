@@ -77,6 +77,19 @@ impl Mutant {
                 let forgetful = |events: &[_]| events.iter().map(rewrite::with_one_tag).collect();
                 inner.append(rewrite::events(&append, forgetful)).await
             }
+            Defect::ForgetsTheSchemaVersion => {
+                inner.append(append.map_events(|event| Ok(event.schema_version(1)))?).await
+            }
+            Defect::LowersEventTypes => {
+                inner.append(append.map_events(|event| rewrite::lowered(&event))?).await
+            }
+            Defect::ForgetsTheCause | Defect::ForgetsTheCorrelation | Defect::ForgetsTheActor => {
+                let forget = |event: NewEvent| {
+                    let metadata = rewrite::forgetful_metadata(event.all_metadata(), self.ground.defect)?;
+                    Ok(event.metadata(metadata))
+                };
+                inner.append(append.map_events(forget)?).await
+            }
             Defect::RoundsNumbers => {
                 let rounding = |events: &[_]| events.iter().map(rewrite::with_rounded_numbers).collect();
                 inner.append(rewrite::events(&append, rounding)).await

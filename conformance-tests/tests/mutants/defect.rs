@@ -65,6 +65,16 @@ pub(crate) enum Defect {
     ForgetsTheLastOnReopening,
     /// Never wakes anybody.
     NeverWakes,
+    /// Stores every event as of schema version 1.
+    ForgetsTheSchemaVersion,
+    /// Stores event types in small letters.
+    LowersEventTypes,
+    /// Forgets which event caused which.
+    ForgetsTheCause,
+    /// Forgets what began with one request.
+    ForgetsTheCorrelation,
+    /// Forgets who did it.
+    ForgetsTheActor,
     /// Keeps payloads as floating point numbers.
     RoundsNumbers,
     /// A tenant's view that appends events as they are.

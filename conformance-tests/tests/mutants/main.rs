@@ -57,6 +57,7 @@ mutants! {
         concurrency::concurrent_appends_keep_all_promises;
     ReordersAnAppend:
         append::events_lie_in_the_order_they_were_given,
+        evolution::a_split_keeps_its_place_and_its_order,
         concurrency::concurrent_appends_keep_all_promises says "AcknowledgedIsStored";
     ForgetsATag:
         append::an_event_comes_back_as_it_was_appended,
@@ -124,7 +125,26 @@ mutants! {
         durability::random_histories_survive_reopening;
     NeverWakes:
         changes::an_append_wakes_who_waits;
+    ForgetsTheSchemaVersion:
+        evolution::an_old_name_and_version_reads_as_the_new_type,
+        evolution::a_typed_event_comes_back_as_it_was_encoded,
+        evolution::a_version_from_the_future_is_never_passed_over,
+        evolution::what_is_read_page_by_page_says_the_same;
+    LowersEventTypes:
+        evolution::an_old_name_and_version_reads_as_the_new_type,
+        evolution::a_reader_that_asks_for_its_types_misses_no_old_name,
+        evolution::a_split_keeps_its_place_and_its_order;
+    ForgetsTheCause:
+        context::every_event_of_an_append_carries_the_context,
+        context::what_follows_from_an_event_is_caused_by_it;
+    ForgetsTheCorrelation:
+        context::a_correlation_begins_with_the_first_event_that_has_none,
+        context::what_follows_from_an_event_is_caused_by_it;
+    ForgetsTheActor:
+        context::what_an_event_says_itself_stays,
+        context::every_event_of_an_append_carries_the_context;
     RoundsNumbers:
+        evolution::upcasting_loses_no_digit,
         model::random_retries_store_nothing_twice;
     ForgetsToStamp:
         tenant_store::what_a_tenant_appends_is_stamped;

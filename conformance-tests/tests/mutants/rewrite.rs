@@ -1,10 +1,12 @@
 //! How a broken store changes what it is given, and what it gives back.
 
 use eventsource_core::{
-    Append, AppendCondition, ExpectedVersion, Filter, NewEvent, Payload, Position, RecordedEvent, StreamId,
-    Version,
+    Append, AppendCondition, ExpectedVersion, Filter, Metadata, NewEvent, Payload, Position, RecordedEvent,
+    Result, StreamId, Version,
 };
 use serde_json::{Number, Value};
+
+use crate::defect::Defect;
 
 /// The same append with other expectations, events and conditions.
 pub(crate) fn append(
@@ -68,6 +70,38 @@ pub(crate) fn with_one_tag(event: &NewEvent) -> NewEvent {
         None => bare,
         Some(time) => bare.occurred_at(time).expect("it is valid"),
     }
+}
+
+/// An event whose type is in small letters.
+pub(crate) fn lowered(event: &NewEvent) -> Result<NewEvent> {
+    let event_type = event.event_type().as_str().to_lowercase();
+    let lowered = NewEvent::from_payload(event_type.try_into()?, event.payload().clone())
+        .id(event.event_id())
+        .schema_version(event.payload_schema_version())
+        .metadata(event.all_metadata().clone())
+        .tags(event.all_tags().to_vec());
+    match event.occurred() {
+        None => Ok(lowered),
+        Some(time) => lowered.occurred_at(time),
+    }
+}
+
+/// Metadata without what the defect makes a store forget.
+pub(crate) fn forgetful_metadata(known: &Metadata, defect: Defect) -> Result<Metadata> {
+    let mut kept = Metadata::new();
+    if let Some(cause) = known.causation_id().filter(|_| defect != Defect::ForgetsTheCause) {
+        kept = kept.caused_by(cause);
+    }
+    if let Some(correlation) = known.correlation_id().filter(|_| defect != Defect::ForgetsTheCorrelation) {
+        kept = kept.correlated(correlation);
+    }
+    if let Some(actor) = known.actor_id().filter(|_| defect != Defect::ForgetsTheActor) {
+        kept = kept.actor(actor)?;
+    }
+    if let Some(tenant) = known.tenant_id() {
+        kept = kept.tenant(tenant);
+    }
+    known.entries().iter().try_fold(kept, |kept, (key, value)| kept.entry(key, value))
 }
 
 /// An event whose numbers have gone through `f64`.

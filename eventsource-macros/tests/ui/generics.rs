@@ -1,0 +1,9 @@
+use eventsource_core::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, DomainEvent)]
+enum OrderEvent<T> {
+    Placed { detail: T },
+}
+
+fn main() {}
