@@ -132,4 +132,10 @@ mod documents {
 
     #[doc = include_str!("../../docs/guarantees.md")]
     struct Guarantees;
+
+    #[doc = include_str!("../../docs/guide/tenancy.md")]
+    struct Tenancy;
+
+    #[doc = include_str!("../../docs/guide/testing.md")]
+    struct Testing;
 }
