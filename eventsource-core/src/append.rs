@@ -188,7 +188,7 @@ impl Append {
             .find_map(|(each, expected)| (each == stream).then_some(expected))
     }
 
-    fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self { parts: Vec::new(), conditions: Vec::new(), stray_after: false }
     }
 }

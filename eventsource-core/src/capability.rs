@@ -12,11 +12,13 @@ pub enum Capability {
     Shared,
     /// An append can join a transaction of the caller's, beside the caller's own tables.
     Transactional,
+    /// It keeps snapshots: it is a [`SnapshotStore`](crate::SnapshotStore).
+    Snapshots,
 }
 
 impl Capability {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Durable, Self::Shared, Self::Transactional];
+    pub const ALL: &[Self] = &[Self::Durable, Self::Shared, Self::Transactional, Self::Snapshots];
 }
 
 impl fmt::Display for Capability {
@@ -25,6 +27,7 @@ impl fmt::Display for Capability {
             Self::Durable => "durable",
             Self::Shared => "shared between processes",
             Self::Transactional => "transactional",
+            Self::Snapshots => "one that keeps snapshots",
         })
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::payload::Misfit;
-use crate::{Error, EventSchema, NewEvent, Payload, RecordedEvent, Result, Tag};
+use crate::{Error, EventSchema, NewEvent, Payload, RecordedEvent, Result, Tag, tagged};
 
 mod variant_names;
 
@@ -81,11 +81,8 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// if the stored event is of another schema version: an [`EventRegistry`](crate::EventRegistry) reads those.
     fn decode(event: &RecordedEvent) -> Result<Self> {
         check_schema::<Self>(event)?;
-        let not_decoded = |error| not_decoded(event, error);
-        let data: &RawValue = serde_json::from_str(event.payload().as_json()).map_err(not_decoded)?;
-        let tagged = Tagged { event_type: event.event_type().as_str().into(), data: Some(data) };
-        let whole = serde_json::to_string(&tagged).map_err(not_decoded)?;
-        serde_json::from_str(&whole).map_err(not_decoded)
+        tagged::decode(event.event_type().as_str(), event.payload().as_json())
+            .map_err(|error| not_decoded(event, error))
     }
 }
 
@@ -127,7 +124,7 @@ pub(crate) fn not_decoded(event: &RecordedEvent, error: serde_json::Error) -> Er
 }
 
 /// Nothing may stand beside `type` and `data`: it would not be stored.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tagged<'a> {
     #[serde(rename = "type", borrow)]

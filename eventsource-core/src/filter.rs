@@ -100,6 +100,21 @@ impl Filter {
         Self::any_of([FilterItem::new().tag(key, value)?])
     }
 
+    /// The events that either finds; both must be narrowed to the same [`Scope`].
+    ///
+    /// # Errors
+    /// `InvalidInput` if their scopes differ (no one filter finds that), or as for [`any_of`](Self::any_of).
+    pub fn or(self, other: Self) -> Result<Self> {
+        if self.scope != other.scope {
+            return Err(Error::invalid_input("filters of different scopes can't be one"));
+        }
+        let Some((items, others)) = self.items.zip(other.items) else {
+            return Ok(Self { items: None, scope: self.scope });
+        };
+        let either = Self::any_of(items.into_iter().chain(others))?;
+        Ok(Self { scope: self.scope, ..either })
+    }
+
     /// Narrows it to one stream; called again, to the last one only.
     #[must_use]
     pub fn in_stream(mut self, stream: StreamId) -> Self {

@@ -13,12 +13,16 @@
 extern crate self as eventsource_core;
 
 mod aggregate;
+mod aggregate_root;
 mod append;
+mod boundary;
 mod capability;
 mod changes;
 mod clock;
 mod conflict;
 mod context;
+mod decision;
+mod decision_maker;
 mod decoder;
 #[cfg(feature = "derive")]
 mod derive_support;
@@ -26,35 +30,53 @@ mod domain_event;
 mod error;
 mod event;
 mod event_schema;
+mod execute_error;
 mod filter;
+mod fold;
 mod metadata;
 mod name;
 mod payload;
 mod position;
 mod read;
+mod reading;
 mod registry;
 mod repository;
+mod retry;
+mod snapshot;
+mod snapshot_policy;
+mod snapshot_store;
+mod snapshots;
 mod store;
 mod store_ext;
 mod stream;
 mod tag;
+mod tagged;
 mod tenant_router;
 mod tenant_store;
+mod unit_of_work;
+mod view;
+mod views;
 mod with_context;
 
-pub use aggregate::{Aggregate, AggregateRoot};
+pub use aggregate::Aggregate;
+pub use aggregate_root::AggregateRoot;
 pub use append::{Append, AppendCondition, AppendPart, Appended};
+pub use boundary::Boundary;
 pub use capability::{Capabilities, Capability};
 pub use changes::{ChangeSignal, Changes};
 pub use clock::{Clock, SystemClock, to_microseconds};
 pub use conflict::Conflict;
 pub use context::Context;
+pub use decision::{Decided, Decision, decision};
+pub use decision_maker::{DecisionMaker, Known};
 pub use decoder::{Decoded, Decoder, PlainDecoder};
 pub use domain_event::DomainEvent;
 pub use error::{Error, ErrorKind, Result};
 pub use event::{EventId, NewEvent, RecordedEvent};
 pub use event_schema::EventSchema;
+pub use execute_error::ExecuteError;
 pub use filter::{Filter, FilterItem, Fingerprint, PayloadPath, PayloadPredicate, Scalar, Scope};
+pub use fold::Fold;
 pub use metadata::{Metadata, TenantId};
 pub use name::{AggregateType, EventType};
 pub use payload::Payload;
@@ -64,7 +86,12 @@ pub use registry::{
     EventRegistry, EventRegistryBuilder, KeepingDecoder, Kept, RegistryDecoder, RegistryError,
     RegistryProblem,
 };
-pub use repository::{ExecuteError, Repository};
+pub use repository::Repository;
+pub use retry::RetryPolicy;
+pub use snapshot::{Snapshot, SnapshotKey, SnapshotSaved, SnapshotSubject};
+pub use snapshot_policy::SnapshotPolicy;
+pub use snapshot_store::SnapshotStore;
+pub use snapshots::{SnapshotStatistics, SnapshotWorker, Snapshots};
 pub use store::EventStore;
 pub use store_ext::EventStoreExt;
 pub use stream::{ExpectedVersion, StreamId, Version};
@@ -82,3 +109,6 @@ pub use eventsource_macros::DomainEvent;
 pub mod __private {
     pub use crate::derive_support::*;
 }
+pub use unit_of_work::{Participant, Participants, Roots, UnitOfWork};
+pub use view::{Reach, View, ViewSnapshot};
+pub use views::Views;

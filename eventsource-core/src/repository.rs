@@ -1,12 +1,17 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use futures_util::TryStreamExt;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::reading::Reading;
+use crate::retry::append_for_certain;
+use crate::snapshots::{Restored, StateCodec, StateSnapshots};
 use crate::{
-    Aggregate, AggregateRoot, DomainEvent, Error, ErrorKind, EventStore, EventStoreExt, ExpectedVersion,
-    NewEvent, Result, StreamId, Version,
+    Aggregate, AggregateRoot, Append, EventStore, EventStoreExt, ExecuteError, Filter, Participant,
+    ReadOptions, RecordedEvent, Result, RetryPolicy, SnapshotKey, Snapshots, StreamId, Version,
 };
 
 /// Loads aggregates from a store and saves what they decide.
@@ -73,17 +78,34 @@ use crate::{
 /// ```
 pub struct Repository<A, S> {
     store: S,
+    retry: RetryPolicy,
+    snapshots: Option<StateSnapshots<A>>,
     aggregate: PhantomData<fn() -> A>,
 }
 
 impl<A: Aggregate, S: EventStore> Repository<A, S> {
-    /// How often [`execute`](Self::execute) decides anew when others were faster.
-    const ATTEMPTS: usize = 10;
-
     /// A repository over a store; an `Arc<dyn EventStore>` will do.
     #[must_use]
     pub fn new(store: S) -> Self {
-        Self { store, aggregate: PhantomData }
+        Self { store, retry: RetryPolicy::default(), snapshots: None, aggregate: PhantomData }
+    }
+
+    /// How [`execute`](Self::execute) tries again when others were faster, or when the store's answer was lost.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Keeps snapshots, so that loading folds only what came since. Raise `schema_version` whenever the state's own
+    /// shape, or what [`Aggregate::apply`] makes of the events, changes: older snapshots are not read then.
+    #[must_use]
+    pub fn snapshots(mut self, snapshots: Snapshots, schema_version: u32) -> Self
+    where
+        A: Serialize + DeserializeOwned,
+    {
+        self.snapshots = Some(StateSnapshots { snapshots, codec: StateCodec::new(schema_version) });
+        self
     }
 
     /// A new aggregate, which exists once it is saved.
@@ -108,13 +130,29 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
     /// # Errors
     /// As for [`load`](Self::load).
     pub async fn load_or_create(&self, id: Uuid) -> Result<AggregateRoot<A>> {
-        let mut root = self.create(id)?;
-        let stream = root.stream().clone();
-        let mut events = self.store.read_stream(&stream);
-        while let Some(recorded) = events.try_next().await? {
-            root.replay(&A::Event::decode(&recorded)?, recorded.version());
-        }
+        let mut root = self.fold(id, None).await?;
+        self.consider_snapshot(&mut root).await;
         Ok(root)
+    }
+
+    /// The aggregate as it was at this version; none if it never came to it. Saving it conflicts if it went on.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub async fn load_at(&self, id: Uuid, version: Version) -> Result<Option<AggregateRoot<A>>> {
+        let root = self.fold(id, Some(version)).await?;
+        Ok((root.version() == Some(version)).then_some(root))
+    }
+
+    /// The aggregate as the store knew it at this time: its events up to the first one that was recorded later. None
+    /// if it had no event. Saving it conflicts if it went on.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub async fn load_as_of(&self, id: Uuid, time: DateTime<Utc>) -> Result<Option<AggregateRoot<A>>> {
+        let mut root = AggregateRoot::new(id)?;
+        self.fold_into(&mut root, ReadOptions::new(), |event| event.recorded_at() <= time).await?;
+        Ok(root.version().is_some().then_some(root))
     }
 
     /// Whether the aggregate has an event.
@@ -125,28 +163,27 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
         self.store.exists(&StreamId::new(A::TYPE, id)?).await
     }
 
+    /// The version of the aggregate's newest event; none if it has no event.
+    ///
+    /// # Errors
+    /// As for [`EventStore::stream_version`].
+    pub async fn version(&self, id: Uuid) -> Result<Option<Version>> {
+        self.store.stream_version(&StreamId::new(A::TYPE, id)?).await
+    }
+
     /// Appends what was decided, and returns the version that the aggregate has since. Saving again after an error
     /// that is retryable stores nothing twice.
     ///
     /// # Errors
     /// As for [`EventStore::append`]: a conflict if somebody else was faster.
     pub async fn save(&self, root: &mut AggregateRoot<A>) -> Result<Option<Version>> {
-        if root.pending_with_ids().is_empty() {
-            return Ok(root.version());
-        }
-        let events: Vec<NewEvent> = root
-            .pending_with_ids()
-            .iter()
-            .map(|(id, event)| Ok(event.encode()?.id(*id)))
-            .collect::<Result<_>>()?;
-        let expected = ExpectedVersion::from(root.version());
-        let appended = self.store.append_to_stream(root.stream().clone(), expected, events).await?;
-        root.saved(appended.version_of(root.stream()));
+        self.save_with(root, &RetryPolicy::never()).await?;
+        self.consider_snapshot(root).await;
         Ok(root.version())
     }
 
-    /// Loads, decides and saves; decides anew from the newest state if others were faster, up to ten times. What was
-    /// decided is saved again, up to ten times, while the store's answer is lost.
+    /// Loads, decides and saves; decides anew from the newest state if others were faster, as the
+    /// [`RetryPolicy`] says. What was decided is saved again, as often, while the store's answer is lost.
     ///
     /// # Errors
     /// [`ExecuteError::Rejected`] with the aggregate's own rejection; [`ExecuteError::Store`] as for
@@ -157,73 +194,114 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
         id: Uuid,
         command: &A::Command,
     ) -> Result<AggregateRoot<A>, ExecuteError<A::Rejection>> {
-        let mut attempt = 1;
+        let mut pauses = self.retry.pauses_between();
         loop {
-            let mut root = self.load_or_create(id).await?;
-            root.execute(command).map_err(ExecuteError::Rejected)?;
-            match self.save_for_certain(&mut root).await {
-                Ok(()) => return Ok(root),
-                Err(error) if error.is_conflict() && attempt < Self::ATTEMPTS => attempt += 1,
+            let mut root = self.fold(id, None).await?;
+            if let Err(rejection) = root.execute(command) {
+                self.consider_snapshot(&mut root).await;
+                return Err(ExecuteError::Rejected(rejection));
+            }
+            match self.save_with(&mut root, &self.retry).await {
+                Ok(()) => {
+                    self.consider_snapshot(&mut root).await;
+                    return Ok(root);
+                }
+                Err(error) if error.is_conflict() && pauses.pause().await => {}
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Saves until the store's answer arrives. Deciding anew after a lost one could carry out a command twice.
-    async fn save_for_certain(&self, root: &mut AggregateRoot<A>) -> Result<()> {
-        let mut lost = None;
-        for _ in 0..Self::ATTEMPTS {
-            let Err(error) = self.save(root).await else { return Ok(()) };
-            // Event ids are judged first, so a conflict also says that the append whose answer was lost wrote nothing.
-            if error.is_conflict() || (lost.is_none() && error.kind() != ErrorKind::OutcomeUnknown) {
-                return Err(error);
-            }
-            // Whatever became of this attempt says nothing of the one whose answer was lost.
-            let is_retryable = error.is_retryable();
-            lost.get_or_insert(error);
-            if !is_retryable {
-                break;
+    /// The aggregate with this id, to take part in a [`UnitOfWork`](crate::UnitOfWork).
+    #[must_use]
+    pub fn participant(&self, id: Uuid) -> Participant<'_, A, S> {
+        Participant { repository: self, id }
+    }
+
+    async fn save_with(&self, root: &mut AggregateRoot<A>, retry: &RetryPolicy) -> Result<()> {
+        if root.has_pending() {
+            let (stream, expected, events) = root.encode_pending()?;
+            let append = Append::to_stream(stream, expected, events);
+            root.saved(&append_for_certain(&self.store, append, retry).await?);
+        }
+        Ok(())
+    }
+
+    /// The state, up to a version if one is given: from a snapshot, if there is one that fits, else from the first event.
+    pub(crate) async fn fold(&self, id: Uuid, until: Option<Version>) -> Result<AggregateRoot<A>> {
+        let mut root = AggregateRoot::new(id)?;
+        let options =
+            until.map_or_else(ReadOptions::new, |version| ReadOptions::new().until_version(version));
+        if let Some(snapshots) = &self.snapshots {
+            let key = SnapshotKey::stream(root.stream().clone());
+            let restored = snapshots.load(key.clone()).await;
+            // One that was taken later is of no use, and nothing is wrong with it.
+            let fits = |restored: &Restored<A>| until.is_none_or(|until| restored.version <= Some(until));
+            if let Some(restored) = restored.filter(fits) {
+                root.restore(restored);
+                if self.fold_on(&mut root, options.clone()).await? {
+                    snapshots.used();
+                    return Ok(root);
+                }
+                snapshots.drop_ahead(key).await;
+                root = AggregateRoot::new(id)?;
             }
         }
-        lost.map_or(Ok(()), Err)
+        self.fold_into(&mut root, options, |_| true).await?;
+        Ok(root)
+    }
+
+    /// Folds what came since a snapshot. False if the log has not the event that the snapshot was taken at.
+    async fn fold_on(&self, root: &mut AggregateRoot<A>, options: ReadOptions) -> Result<bool> {
+        let at = root.at();
+        let Some(version) = at.version else { return Ok(false) };
+        let mut is_borne_out = None;
+        // From the snapshot's own event on: if it lies elsewhere, or nowhere, the log is not the one it was taken of.
+        self.fold_into(root, options.from_version(version), |event| {
+            *is_borne_out
+                .get_or_insert_with(|| (event.version(), event.position()) == (at.version, at.position))
+        })
+        .await?;
+        Ok(is_borne_out == Some(true))
+    }
+
+    /// Folds the stream page by page, as long as the events are wanted. What is in the state already is passed over.
+    async fn fold_into(
+        &self,
+        root: &mut AggregateRoot<A>,
+        options: ReadOptions,
+        mut wanted: impl FnMut(&RecordedEvent) -> bool,
+    ) -> Result<()> {
+        let mut reading = Reading::new(Filter::all().in_stream(root.stream().clone()), options);
+        loop {
+            let page = reading.next_page(&self.store).await?;
+            for event in &page.events {
+                if !wanted(event) {
+                    return Ok(());
+                }
+                if event.version() > root.version() {
+                    root.replay(event)?;
+                }
+            }
+            if !page.more {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(crate) async fn consider_snapshot(&self, root: &mut AggregateRoot<A>) {
+        let Some(snapshots) = &self.snapshots else { return };
+        if root.has_pending() {
+            return;
+        }
+        let (at, stream) = (root.at(), root.stream().clone());
+        let (state, progress) = root.state_and_progress();
+        snapshots.consider(|| Some(SnapshotKey::stream(stream)), at, state, progress).await;
     }
 }
 
 impl<A, S: fmt::Debug> fmt::Debug for Repository<A, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Repository").field("store", &self.store).finish_non_exhaustive()
-    }
-}
-
-/// Why a command was not carried out.
-#[derive(Debug)]
-pub enum ExecuteError<R> {
-    /// The domain said no.
-    Rejected(R),
-    /// The store did.
-    Store(Error),
-}
-
-impl<R> From<Error> for ExecuteError<R> {
-    fn from(error: Error) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl<R: fmt::Display> fmt::Display for ExecuteError<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rejected(rejection) => rejection.fmt(f),
-            Self::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<R: std::error::Error> std::error::Error for ExecuteError<R> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Rejected(rejection) => rejection.source(),
-            Self::Store(error) => error.source(),
-        }
     }
 }

@@ -19,6 +19,7 @@
 mod append;
 mod log;
 mod read;
+mod snapshots;
 mod store;
 
 pub use store::MemoryStore;

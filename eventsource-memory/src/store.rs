@@ -2,13 +2,15 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Capabilities, ChangeSignal, Changes, Clock, Error, EventStore, Filter, Page, Position,
-    ReadOptions, Result, StreamId, SystemClock, Version,
+    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Clock, Error, EventStore, Filter,
+    Page, Position, ReadOptions, Result, StreamId, SystemClock, Version, to_microseconds,
 };
 
 use crate::log::Log;
 use crate::read::Scan;
+use crate::snapshots::Snapshots;
 
 /// An event store in memory. Cloning it gives another handle on the same log.
 #[derive(Clone)]
@@ -18,8 +20,9 @@ pub struct MemoryStore {
 }
 
 #[derive(Default)]
-struct State {
+pub(crate) struct State {
     log: Log,
+    pub(crate) snapshots: Snapshots,
     changes: ChangeSignal,
     closed: bool,
 }
@@ -47,9 +50,21 @@ impl MemoryStore {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with_log<T>(&self, look: impl FnOnce(&Log) -> T) -> Result<T> {
+    /// Changes what is kept beside the log, at the store's time.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State, DateTime<Utc>) -> Result<T>) -> Result<T> {
+        let now = to_microseconds(self.clock.now())?;
+        let mut state = self.write_state();
+        if state.closed { Err(closed()) } else { change(&mut state, now) }
+    }
+
+    /// Looks at what is kept beside the log.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T> {
         let state = self.read_state();
-        if state.closed { Err(closed()) } else { Ok(look(&state.log)) }
+        if state.closed { Err(closed()) } else { Ok(look(&state)) }
+    }
+
+    fn with_log<T>(&self, look: impl FnOnce(&Log) -> T) -> Result<T> {
+        self.look(|state| look(&state.log))
     }
 }
 
@@ -95,7 +110,7 @@ impl EventStore for MemoryStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none()
+        Capabilities::none().with(Capability::Snapshots)
     }
 
     async fn close(&self) -> Result<()> {

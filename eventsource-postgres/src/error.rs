@@ -117,6 +117,11 @@ pub(crate) fn reading(error: sqlx::Error) -> Error {
     Failure::new(error, Asked::Nothing).to_error()
 }
 
+/// The error of something that writes and commits.
+pub(crate) fn writing(error: sqlx::Error) -> Error {
+    Failure::new(error, Asked::Commit).to_error()
+}
+
 /// What `append_events` raises in a transaction of another isolation level.
 const WRONG_ISOLATION: &str = "ES001";
 

@@ -20,6 +20,7 @@ mod replay;
 mod row;
 mod schema;
 mod schema_name;
+mod snapshots;
 mod store;
 mod transaction;
 

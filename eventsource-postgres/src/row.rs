@@ -101,7 +101,7 @@ fn metadata(row: &PgRow, at: usize) -> Result<Metadata> {
 }
 
 /// A jsonb column's text, as the server sends it: a version byte, then the text.
-fn json_text(row: &PgRow, at: usize) -> Result<&str> {
+pub(crate) fn json_text(row: &PgRow, at: usize) -> Result<&str> {
     let value = row.try_get_raw(at).map_err(row_error)?;
     let bytes =
         value.as_bytes().map_err(|error| Error::corrupt("a payload is missing").with_source(error))?;

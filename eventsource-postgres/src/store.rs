@@ -172,6 +172,7 @@ impl EventStore for PostgresStore {
             .with(Capability::Durable)
             .with(Capability::Shared)
             .with(Capability::Transactional)
+            .with(Capability::Snapshots)
     }
 
     async fn close(&self) -> Result<()> {

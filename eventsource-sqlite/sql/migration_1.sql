@@ -47,3 +47,31 @@ CREATE TABLE event_tags (
     position INTEGER NOT NULL,
     PRIMARY KEY (tag, position)
 ) STRICT, WITHOUT ROWID;
+
+-- The newest snapshot of each stream; found under the tenant that it was saved for.
+CREATE TABLE snapshots (
+    aggregate_id   BLOB    NOT NULL,
+    aggregate_type TEXT    NOT NULL,
+    version        INTEGER NOT NULL,
+    -- Where the event of that version lies.
+    position       INTEGER NOT NULL,
+    schema_version INTEGER NOT NULL,
+    tenant_id      BLOB,
+    state          TEXT    NOT NULL,
+    created_at     INTEGER NOT NULL,
+    PRIMARY KEY (aggregate_id, aggregate_type)
+) STRICT;
+
+-- The newest snapshot of each view, for each filter and tenant.
+CREATE TABLE view_snapshots (
+    name           TEXT    NOT NULL,
+    -- The filter's fingerprint.
+    filter         BLOB    NOT NULL CHECK (length(filter) = 32),
+    -- The nil UUID for none: NULL would not be equal to itself.
+    tenant_id      BLOB    NOT NULL,
+    position       INTEGER NOT NULL,
+    schema_version INTEGER NOT NULL,
+    state          TEXT    NOT NULL,
+    created_at     INTEGER NOT NULL,
+    PRIMARY KEY (name, filter, tenant_id)
+) STRICT;

@@ -45,6 +45,7 @@ mod readers;
 mod row;
 mod schema;
 mod search;
+mod snapshots;
 mod store;
 mod stream;
 mod transaction;

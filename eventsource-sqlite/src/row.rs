@@ -159,11 +159,11 @@ fn decode_tags(json: &str) -> Result<Vec<Tag>> {
     tags.into_iter().map(Tag::parse).collect()
 }
 
-fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T> {
+pub(crate) fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T> {
     row.get(index).map_err(|error| crate::error::failed("reading a column", error))
 }
 
-fn optional_text<'r>(row: &'r Row<'_>, index: usize) -> Result<Option<&'r str>> {
+pub(crate) fn optional_text<'r>(row: &'r Row<'_>, index: usize) -> Result<Option<&'r str>> {
     match row.get_ref(index) {
         Ok(ValueRef::Null) => Ok(None),
         Ok(value) => value
@@ -174,7 +174,7 @@ fn optional_text<'r>(row: &'r Row<'_>, index: usize) -> Result<Option<&'r str>> 
     }
 }
 
-fn text<'r>(row: &'r Row<'_>, index: usize) -> Result<&'r str> {
+pub(crate) fn text<'r>(row: &'r Row<'_>, index: usize) -> Result<&'r str> {
     optional_text(row, index)?.ok_or_else(|| Error::corrupt(format!("column {index} is empty")))
 }
 
@@ -186,7 +186,7 @@ fn uuid(row: &Row<'_>, index: usize) -> Result<Uuid> {
     optional_uuid(row, index)?.ok_or_else(|| Error::corrupt(format!("column {index} is empty")))
 }
 
-fn time(row: &Row<'_>, index: usize) -> Result<DateTime<Utc>> {
+pub(crate) fn time(row: &Row<'_>, index: usize) -> Result<DateTime<Utc>> {
     let microseconds = column(row, index)?;
     DateTime::from_timestamp_micros(microseconds)
         .ok_or_else(|| Error::corrupt(format!("column {index} holds no time: {microseconds}")))

@@ -98,6 +98,7 @@ CREATE TABLE {schema}.dead_letter_queue (
     CONSTRAINT chk_dlq_status CHECK (status IN ('failed', 'retrying', 'resolved'))
 );
 
+-- The newest snapshot of each stream; found under the tenant that it was saved for.
 CREATE TABLE {schema}.snapshots (
     aggregate_id UUID NOT NULL,
     aggregate_type VARCHAR(255) NOT NULL,
@@ -105,5 +106,22 @@ CREATE TABLE {schema}.snapshots (
     schema_version INTEGER NOT NULL DEFAULT 1,
     state JSONB NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
+    -- (+) Where the event of that version lies. One that another program saved does not say, and is not built upon.
+    position BIGINT NOT NULL DEFAULT 0,
+    tenant_id UUID, -- (+)
     PRIMARY KEY (aggregate_id, aggregate_type)
+);
+
+-- (+) The newest snapshot of each view, for each filter and tenant.
+CREATE TABLE {schema}.view_snapshots (
+    name VARCHAR(255) COLLATE "C" NOT NULL,
+    -- The filter's fingerprint.
+    filter BYTEA NOT NULL,
+    -- The nil UUID for none.
+    tenant_id UUID NOT NULL,
+    position BIGINT NOT NULL,
+    schema_version INTEGER NOT NULL,
+    state JSONB NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (name, filter, tenant_id)
 );

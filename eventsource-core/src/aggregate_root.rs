@@ -1,0 +1,150 @@
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::snapshot_policy::Progress;
+use crate::snapshots::{At, Restored};
+use crate::{
+    Aggregate, Append, AppendCondition, Appended, DomainEvent, ExpectedVersion, Filter, NewEvent, Position,
+    RecordedEvent, Result, StreamId, Version,
+};
+
+/// One aggregate in hand: its state, its version, and what was decided but not saved.
+pub struct AggregateRoot<A: Aggregate> {
+    stream: StreamId,
+    state: A,
+    stored_version: Option<Version>,
+    /// Where the event of that version lies.
+    stored_at: Position,
+    pending: Vec<A::Event>,
+    /// The first of the pending ones as they were appended, so that saving again appends the same.
+    encoded: Vec<NewEvent>,
+    since_snapshot: Progress,
+}
+
+impl<A: Aggregate> AggregateRoot<A> {
+    pub(crate) fn new(id: Uuid) -> Result<Self> {
+        Ok(Self {
+            stream: StreamId::new(A::TYPE, id)?,
+            state: A::default(),
+            stored_version: None,
+            stored_at: Position::START,
+            pending: Vec::new(),
+            encoded: Vec::new(),
+            since_snapshot: Progress::default(),
+        })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.stream.aggregate_id()
+    }
+
+    /// Its stream.
+    #[must_use]
+    pub fn stream(&self) -> &StreamId {
+        &self.stream
+    }
+
+    /// Its state, with what was decided and not saved yet.
+    #[must_use]
+    pub fn state(&self) -> &A {
+        &self.state
+    }
+
+    /// The version that it was loaded or saved at; none if it was never stored.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        self.stored_version
+    }
+
+    /// Decides and applies; what follows is saved by [`Repository::save`](crate::Repository::save).
+    ///
+    /// # Errors
+    /// The aggregate's rejection; nothing has changed then.
+    pub fn execute(&mut self, command: &A::Command) -> Result<(), A::Rejection> {
+        for event in self.state.decide(command)? {
+            self.state.apply(&event);
+            self.pending.push(event);
+        }
+        Ok(())
+    }
+
+    /// What was decided and not saved yet.
+    pub fn pending(&self) -> impl ExactSizeIterator<Item = &A::Event> {
+        self.pending.iter()
+    }
+
+    pub(crate) fn restore(&mut self, restored: Restored<A>) {
+        self.state = restored.state;
+        self.stored_version = restored.version;
+        self.stored_at = restored.position;
+        self.since_snapshot = restored.progress;
+    }
+
+    pub(crate) fn replay(&mut self, recorded: &RecordedEvent) -> Result<()> {
+        self.state.apply(&A::Event::decode(recorded)?);
+        self.stored_version = recorded.version();
+        self.stored_at = recorded.position();
+        self.since_snapshot.add(recorded.byte_count());
+        Ok(())
+    }
+
+    /// The state's place in the log; it must have nothing pending.
+    pub(crate) fn at(&self) -> At {
+        At { version: self.stored_version, position: self.stored_at }
+    }
+
+    pub(crate) fn state_and_progress(&mut self) -> (&A, &mut Progress) {
+        (&self.state, &mut self.since_snapshot)
+    }
+
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// What is pending, as the part of an append that expects the stream as it was loaded. The same each time.
+    pub(crate) fn encode_pending(&mut self) -> Result<(StreamId, ExpectedVersion, Vec<NewEvent>)> {
+        for event in &self.pending[self.encoded.len()..] {
+            self.encoded.push(event.encode()?);
+        }
+        Ok((self.stream.clone(), self.stored_version.into(), self.encoded.clone()))
+    }
+
+    /// That nothing was appended to the stream since it was loaded.
+    pub(crate) fn unchanged(&self) -> AppendCondition {
+        AppendCondition::new(Filter::all().in_stream(self.stream.clone())).after(self.stored_at)
+    }
+
+    /// Adds to an append what it takes to save this.
+    pub(crate) fn add_to(&mut self, append: Append) -> Result<Append> {
+        if self.pending.is_empty() {
+            return Ok(append.condition(self.unchanged()));
+        }
+        let (stream, expected, events) = self.encode_pending()?;
+        Ok(append.and_stream(stream, expected, events))
+    }
+
+    pub(crate) fn saved(&mut self, appended: &Appended) {
+        if self.pending.is_empty() {
+            return;
+        }
+        for event in self.encoded.drain(..) {
+            self.since_snapshot.add(event.byte_count());
+        }
+        self.pending.clear();
+        self.stored_version = appended.version_of(&self.stream);
+        self.stored_at = appended.last;
+    }
+}
+
+impl<A: Aggregate> fmt::Debug for AggregateRoot<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AggregateRoot")
+            .field("stream", &self.stream)
+            .field("version", &self.stored_version)
+            .field("pending", &self.pending.len())
+            .finish_non_exhaustive()
+    }
+}

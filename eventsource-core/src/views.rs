@@ -1,0 +1,226 @@
+use async_trait::async_trait;
+
+use crate::snapshot_policy::Progress;
+use crate::snapshots::{At, StateSnapshots};
+use crate::{Filter, Position, Reach, RecordedEvent, Result, SnapshotKey, Snapshots, View};
+
+/// Everything that a decision must know: one [`View`], a tuple of up to eight, or a `Vec` of views of one kind; also
+/// tuples of those.
+///
+/// They are read in one query. Each event is given to those views whose filter it matches, and to no other.
+pub trait Views: Send + Sync {
+    /// What is known: a view's state, or the states in the same order.
+    type State: Send;
+
+    #[doc(hidden)]
+    type Foldings<'v>: Send
+    where
+        Self: 'v;
+
+    #[doc(hidden)]
+    fn begin(&self) -> Result<Self::Foldings<'_>>;
+
+    #[doc(hidden)]
+    fn slots<'f>(foldings: &'f mut Self::Foldings<'_>) -> Vec<&'f mut dyn Slot>;
+
+    #[doc(hidden)]
+    fn finish(foldings: Self::Foldings<'_>) -> Self::State;
+}
+
+/// A view that is being folded, whatever its state.
+#[doc(hidden)]
+#[async_trait]
+pub trait Slot: Send {
+    fn filter(&self) -> &Filter;
+    fn guard(&self) -> Option<&Filter>;
+    fn reach(&self) -> Reach;
+    /// Up to where it is folded already.
+    fn folded_to(&self) -> Position;
+    fn take(&mut self, event: &RecordedEvent) -> Result<()>;
+    async fn restore(&mut self, snapshots: &Snapshots) -> Result<()>;
+    async fn drop_snapshot(&mut self, snapshots: &Snapshots) -> Result<()>;
+    async fn consider_snapshot(&mut self, snapshots: &Snapshots, position: Position) -> Result<()>;
+}
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Folding<'v, V: View> {
+    view: &'v V,
+    filter: Filter,
+    guard: Option<Filter>,
+    state: V::State,
+    folded_to: Position,
+    since_snapshot: Progress,
+}
+
+impl<'v, V: View> Folding<'v, V> {
+    fn begin(view: &'v V) -> Result<Self> {
+        Ok(Self {
+            view,
+            filter: view.filter()?,
+            guard: view.guard()?,
+            state: view.initial(),
+            folded_to: Position::START,
+            since_snapshot: Progress::default(),
+        })
+    }
+
+    fn snapshots(&self, snapshots: &Snapshots) -> Result<Option<(SnapshotKey, StateSnapshots<V::State>)>> {
+        let Some(own) = self.view.snapshot() else { return Ok(None) };
+        let key = SnapshotKey::view(own.name, self.filter.fingerprint())?;
+        Ok(Some((key, StateSnapshots { snapshots: snapshots.clone(), codec: own.codec })))
+    }
+}
+
+#[async_trait]
+impl<V: View> Slot for Folding<'_, V> {
+    fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    fn guard(&self) -> Option<&Filter> {
+        self.guard.as_ref()
+    }
+
+    fn reach(&self) -> Reach {
+        self.view.reach()
+    }
+
+    fn folded_to(&self) -> Position {
+        self.folded_to
+    }
+
+    fn take(&mut self, event: &RecordedEvent) -> Result<()> {
+        self.since_snapshot.add(event.byte_count());
+        self.view.evolve(&mut self.state, event)
+    }
+
+    async fn restore(&mut self, snapshots: &Snapshots) -> Result<()> {
+        if let Some((key, own)) = self.snapshots(snapshots)?
+            && let Some(restored) = own.load(key).await
+        {
+            self.state = restored.state;
+            self.folded_to = restored.position;
+            self.since_snapshot = restored.progress;
+        }
+        Ok(())
+    }
+
+    async fn drop_snapshot(&mut self, snapshots: &Snapshots) -> Result<()> {
+        if let Some((key, own)) = self.snapshots(snapshots)? {
+            own.drop_ahead(key).await;
+        }
+        self.state = self.view.initial();
+        self.folded_to = Position::START;
+        self.since_snapshot = Progress::default();
+        Ok(())
+    }
+
+    async fn consider_snapshot(&mut self, snapshots: &Snapshots, position: Position) -> Result<()> {
+        if let Some((key, own)) = self.snapshots(snapshots)? {
+            if self.folded_to > Position::START {
+                own.used();
+            }
+            let at = At { version: None, position };
+            own.consider(|| Some(key), at, &self.state, &mut self.since_snapshot).await;
+        }
+        Ok(())
+    }
+}
+
+impl<V: View> Views for V {
+    type State = V::State;
+    type Foldings<'v>
+        = Folding<'v, V>
+    where
+        V: 'v;
+
+    fn begin(&self) -> Result<Folding<'_, V>> {
+        Folding::begin(self)
+    }
+
+    fn slots<'f>(folding: &'f mut Folding<'_, V>) -> Vec<&'f mut dyn Slot> {
+        vec![folding]
+    }
+
+    fn finish(folding: Folding<'_, V>) -> V::State {
+        folding.state
+    }
+}
+
+impl<V: Views> Views for Vec<V> {
+    type State = Vec<V::State>;
+    type Foldings<'v>
+        = Vec<V::Foldings<'v>>
+    where
+        V: 'v;
+
+    fn begin(&self) -> Result<Vec<V::Foldings<'_>>> {
+        self.iter().map(V::begin).collect()
+    }
+
+    fn slots<'f>(foldings: &'f mut Vec<V::Foldings<'_>>) -> Vec<&'f mut dyn Slot> {
+        foldings.iter_mut().flat_map(V::slots).collect()
+    }
+
+    fn finish(foldings: Vec<V::Foldings<'_>>) -> Vec<V::State> {
+        foldings.into_iter().map(V::finish).collect()
+    }
+}
+
+/// Views that are somebody else's.
+pub(crate) struct Borrowed<'b, V>(pub(crate) &'b V);
+
+impl<V: Views> Views for Borrowed<'_, V> {
+    type State = V::State;
+    type Foldings<'v>
+        = V::Foldings<'v>
+    where
+        Self: 'v;
+
+    fn begin(&self) -> Result<V::Foldings<'_>> {
+        self.0.begin()
+    }
+
+    fn slots<'f>(foldings: &'f mut V::Foldings<'_>) -> Vec<&'f mut dyn Slot> {
+        V::slots(foldings)
+    }
+
+    fn finish(foldings: V::Foldings<'_>) -> V::State {
+        V::finish(foldings)
+    }
+}
+
+macro_rules! tuples {
+    ($(($($views:ident $index:tt),+))+) => { $(
+        impl<$($views: Views),+> Views for ($($views,)+) {
+            type State = ($($views::State,)+);
+            type Foldings<'v> = ($($views::Foldings<'v>,)+) where Self: 'v;
+
+            fn begin(&self) -> Result<Self::Foldings<'_>> {
+                Ok(($(self.$index.begin()?,)+))
+            }
+
+            fn slots<'f>(foldings: &'f mut Self::Foldings<'_>) -> Vec<&'f mut dyn Slot> {
+                let mut slots = Vec::new();
+                $( slots.append(&mut $views::slots(&mut foldings.$index)); )+
+                slots
+            }
+
+            fn finish(foldings: Self::Foldings<'_>) -> Self::State {
+                ($($views::finish(foldings.$index),)+)
+            }
+        }
+    )+ };
+}
+
+tuples! {
+    (A 0)
+    (A 0, B 1)
+    (A 0, B 1, C 2)
+    (A 0, B 1, C 2, D 3)
+    (A 0, B 1, C 2, D 3, E 4)
+    (A 0, B 1, C 2, D 3, E 4, F 5)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
+}

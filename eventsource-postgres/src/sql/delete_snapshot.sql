@@ -1,0 +1,2 @@
+DELETE FROM {schema}.snapshots
+WHERE aggregate_id = $1 AND aggregate_type = $2 AND tenant_id IS NOT DISTINCT FROM $3

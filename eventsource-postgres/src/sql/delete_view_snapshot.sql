@@ -1,0 +1,1 @@
+DELETE FROM {schema}.view_snapshots WHERE name = $1 AND filter = $2 AND tenant_id = $3
