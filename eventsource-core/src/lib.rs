@@ -111,4 +111,4 @@ pub mod __private {
 }
 pub use unit_of_work::{Participant, Participants, Roots, UnitOfWork};
 pub use view::{Reach, View, ViewSnapshot};
-pub use views::Views;
+pub use views::{Views, known_of};
