@@ -214,23 +214,6 @@ macro_rules! __contract {
             a_tenants_page_counts_its_own_events,
             two_logs_know_nothing_of_each_other,
         }
-        tenant_store {
-            what_a_tenant_appends_is_stamped,
-            an_event_of_another_tenant_is_refused,
-            a_tenant_reads_its_own_events_only,
-            a_filter_that_names_another_tenant_is_refused,
-            a_condition_looks_at_the_tenants_own_events,
-            another_tenants_stream_is_as_if_absent,
-            appending_to_another_tenants_stream_is_refused,
-            a_refusal_tells_nothing_of_another_tenant,
-            an_event_id_of_another_tenant_is_refused_without_its_place,
-            a_tenants_repeat_returns_the_first_result,
-            a_tenants_streams_keep_their_versions,
-            of_tenants_who_race_for_a_stream_one_gets_it,
-            any_never_conflicts_within_a_tenant,
-            a_tenants_feed_is_complete_while_others_write,
-            a_tenant_who_waits_is_woken,
-        }
         evolution {
             a_typed_event_comes_back_as_it_was_encoded,
             a_typed_event_is_found_by_the_tags_of_its_fields,
@@ -253,6 +236,23 @@ macro_rules! __contract {
             another_tenants_event_is_refused_with_all_others,
             a_retry_in_the_same_context_is_known,
             a_store_in_a_context_is_the_store_in_everything_else,
+        }
+        tenant_store {
+            what_a_tenant_appends_is_stamped,
+            an_event_of_another_tenant_is_refused,
+            a_tenant_reads_its_own_events_only,
+            a_filter_that_names_another_tenant_is_refused,
+            a_condition_looks_at_the_tenants_own_events,
+            another_tenants_stream_is_as_if_absent,
+            appending_to_another_tenants_stream_is_refused,
+            a_refusal_tells_nothing_of_another_tenant,
+            an_event_id_of_another_tenant_is_refused_without_its_place,
+            a_tenants_repeat_returns_the_first_result,
+            a_tenants_streams_keep_their_versions,
+            of_tenants_who_race_for_a_stream_one_gets_it,
+            any_never_conflicts_within_a_tenant,
+            a_tenants_feed_is_complete_while_others_write,
+            a_tenant_who_waits_is_woken,
         }
         close {
             a_closed_store_is_unavailable,

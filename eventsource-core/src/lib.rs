@@ -96,8 +96,6 @@ pub use store::EventStore;
 pub use store_ext::EventStoreExt;
 pub use stream::{ExpectedVersion, StreamId, Version};
 pub use tag::Tag;
-pub use tenant_router::{Routed, TenantRouter};
-pub use tenant_store::TenantStore;
 pub use with_context::WithContext;
 
 /// See the [trait](trait@DomainEvent).
@@ -109,6 +107,8 @@ pub use eventsource_macros::DomainEvent;
 pub mod __private {
     pub use crate::derive_support::*;
 }
+pub use tenant_router::{Routed, TenantRouter};
+pub use tenant_store::TenantStore;
 pub use unit_of_work::{Participant, Participants, Roots, UnitOfWork};
 pub use view::{Reach, View, ViewSnapshot};
 pub use views::{Views, known_of};

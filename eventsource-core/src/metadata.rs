@@ -166,19 +166,6 @@ impl Metadata {
         &self.entries
     }
 
-    /// Sets whose data it is, unless that is said already; it must be `tenant` then.
-    pub(crate) fn stamp(&mut self, tenant: TenantId) -> Result<()> {
-        match self.tenant {
-            Some(stamped) if stamped != tenant => {
-                Err(Error::invalid_input("the event is stamped with another tenant than the store's"))
-            }
-            _ => {
-                self.tenant = Some(tenant);
-                Ok(())
-            }
-        }
-    }
-
     pub(crate) fn without_entries(mut self) -> Self {
         self.entries.clear();
         self
@@ -191,6 +178,19 @@ impl Metadata {
         self.actor = self.actor.or_else(|| other.actor.clone());
         self.tenant = self.tenant.or(other.tenant);
         self
+    }
+
+    /// Sets whose data it is, unless that is said already; it must be `tenant` then.
+    pub(crate) fn stamp(&mut self, tenant: TenantId) -> Result<()> {
+        match self.tenant {
+            Some(stamped) if stamped != tenant => {
+                Err(Error::invalid_input("the event is stamped with another tenant than the store's"))
+            }
+            _ => {
+                self.tenant = Some(tenant);
+                Ok(())
+            }
+        }
     }
 
     /// How long all its texts are, in bytes.
