@@ -254,6 +254,12 @@ macro_rules! __contract {
             a_tenants_feed_is_complete_while_others_write,
             a_tenant_who_waits_is_woken,
         }
+        tenant_snapshots requires Snapshots {
+            a_tenants_snapshot_comes_back_under_the_same_key,
+            a_tenants_snapshots_are_not_there_for_others,
+            a_snapshot_of_another_tenants_stream_is_refused,
+            a_key_that_names_another_tenant_is_refused,
+        }
         close {
             a_closed_store_is_unavailable,
             closing_again_is_fine,
@@ -358,6 +364,47 @@ macro_rules! __contract {
             the_newest_position_is_a_sound_token,
             an_unconditional_append_does_not_slip_into_a_window,
             positions_of_a_rolled_back_append_are_no_hole_to_wait_for,
+        }
+        repositories {
+            an_aggregate_is_loaded_as_it_was_at_a_version,
+            an_aggregate_is_loaded_as_it_was_known_at_a_time,
+            a_long_stream_is_folded_page_by_page,
+            contending_commands_are_all_carried_out,
+            who_saves_second_is_refused,
+            several_aggregates_are_saved_together_or_not_at_all,
+            an_aggregate_that_was_only_looked_at_guards_as_well,
+            contending_commands_over_several_aggregates_lose_nothing,
+            a_command_over_several_aggregates_whose_answer_is_lost_is_carried_out_once,
+        }
+        decisions {
+            concurrent_decisions_equal_the_same_decisions_alone,
+            each_event_reaches_the_views_whose_filter_it_matches,
+            long_boundaries_are_folded_page_by_page,
+            views_of_different_scopes_know_one_head,
+            a_conflict_says_which_event_came_between,
+            what_guards_may_differ_from_what_is_read,
+            the_newest_event_alone_can_be_read,
+            a_decision_whose_answer_is_lost_is_carried_out_once,
+            contending_decisions_are_all_made,
+            a_rejection_appends_nothing_and_is_no_conflict,
+            views_know_the_same_with_snapshots_and_without,
+        }
+        snapshots requires Snapshots {
+            where_there_is_none_none_is_loaded,
+            a_snapshot_comes_back_as_it_was_saved,
+            a_newer_snapshot_replaces_an_older_one,
+            an_older_snapshot_is_stale_and_changes_nothing,
+            a_snapshot_of_the_same_place_replaces_the_other,
+            of_racing_snapshots_the_newest_stays,
+            deleting_a_snapshot_twice_is_fine,
+            snapshots_of_different_subjects_are_apart,
+            a_tenants_snapshot_is_found_by_that_tenant_only,
+            a_snapshot_that_has_no_meaning_is_refused,
+            a_snapshot_of_many_megabytes_is_kept,
+            snapshots_last_as_long_as_the_log,
+            an_aggregate_is_the_same_with_snapshots_and_without,
+            a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded,
+            snapshots_are_saved_in_the_background_and_bounded,
         }
         course_subscriptions {
             a_course_is_defined_once,

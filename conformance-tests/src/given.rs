@@ -1,12 +1,13 @@
 //! What cases begin with: events, streams, and looks at the log.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Conflict, Error, ErrorKind, EventStore, EventStoreExt, Filter, NewEvent, Page, Payload,
-    Position, ReadOptions, RecordedEvent, Result, StreamId, TenantId,
+    Append, Appended, Clock, Conflict, Decision, DecisionMaker, DomainEvent, Error, ErrorKind, EventStore,
+    EventStoreExt, Filter, NewEvent, Page, Payload, Position, ReadOptions, RecordedEvent, Result, StreamId,
+    TenantId,
 };
 use futures_util::TryStreamExt;
 use tokio::sync::Barrier;
@@ -66,6 +67,26 @@ pub(crate) fn tenant() -> TenantId {
 /// A time in RFC 3339.
 pub(crate) fn time(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).expect("a case names a valid time").to_utc()
+}
+
+/// A clock that stands still until it is set.
+#[derive(Clone, Debug)]
+pub(crate) struct SettableClock(Arc<Mutex<DateTime<Utc>>>);
+
+impl SettableClock {
+    pub(crate) fn at(time: DateTime<Utc>) -> Self {
+        Self(Arc::new(Mutex::new(time)))
+    }
+
+    pub(crate) fn set(&self, time: DateTime<Utc>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+}
+
+impl Clock for SettableClock {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A little while: long enough for other tasks to come to where they wait.
@@ -146,6 +167,24 @@ pub(crate) async fn race(
         results.push(racer.await.expect("a racer finishes"));
     }
     results
+}
+
+/// What a decision appends if nothing comes between, or why the domain forbids it: so that a case can put something
+/// between.
+pub(crate) async fn decided<D: Decision>(
+    store: &dyn EventStore,
+    decision: D,
+) -> CaseResult<Result<Append, D::Rejection>> {
+    let known = DecisionMaker::new(store).known(&decision.views()).await?;
+    let guard = known.guard(Append::events([]));
+    Ok(match decision.decide(known.state) {
+        Ok(events) => {
+            let events: Vec<_> = events.iter().map(DomainEvent::encode).collect::<Result<_>>()?;
+            let append = Append::events(events);
+            Ok(guard.conditions().iter().cloned().fold(append, Append::condition))
+        }
+        Err(rejection) => Err(rejection),
+    })
 }
 
 /// Whether a task is still at work; asked by a loop that would otherwise keep its thread to itself.

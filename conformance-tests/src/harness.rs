@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use eventsource_core::{
-    Append, Appended, Capability, Clock, Error, EventStore, Position, Result, TenantId, TenantStore,
+    Append, Appended, Capability, Clock, Error, EventStore, Position, Result, SnapshotStore, TenantId,
+    TenantStore,
 };
+
+use crate::beside::Beside;
 
 /// What a backend brings to be tested: an empty log as often as it is asked for one.
 #[async_trait]
@@ -26,6 +29,17 @@ pub trait Harness: Send + Sync + 'static {
     /// The view that `tenant` has of `store`: the core's, unless the backend has one of its own.
     fn tenant_store(&self, store: Arc<dyn EventStore>, tenant: TenantId) -> Arc<dyn EventStore> {
         Arc::new(TenantStore::new(store, tenant))
+    }
+
+    /// The tenant's own snapshots in `store`, which keeps snapshots beside `events`. As for
+    /// [`tenant_store`](Self::tenant_store).
+    fn tenant_snapshots(
+        &self,
+        events: Arc<dyn EventStore>,
+        store: Arc<dyn SnapshotStore>,
+        tenant: TenantId,
+    ) -> Arc<dyn SnapshotStore> {
+        Arc::new(TenantStore::new(Beside { events, snapshots: store }, tenant))
     }
 
     /// A store on the log at an [`address`](Log::address) that another process gave. For [`Capability::Shared`].
@@ -97,12 +111,23 @@ impl fmt::Debug for Fixture {
 pub struct Stores {
     /// The store of events.
     pub events: Arc<dyn EventStore>,
+    /// Where it keeps snapshots. For [`Capability::Snapshots`].
+    pub snapshots: Option<Arc<dyn SnapshotStore>>,
+}
+
+impl Stores {
+    /// Keeps snapshots here.
+    #[must_use]
+    pub fn with_snapshots(mut self, snapshots: Arc<dyn SnapshotStore>) -> Self {
+        self.snapshots = Some(snapshots);
+        self
+    }
 }
 
 impl<S: EventStore + 'static> From<Arc<S>> for Stores {
     /// A store of events and of nothing else.
     fn from(events: Arc<S>) -> Self {
-        Self { events }
+        Self { events, snapshots: None }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The contract's own idea of a log: a `Vec` and a loop, too simple to be wrong in the same way as a store.
 
 mod compare;
+mod snapshots;
 mod store;
 
 use eventsource_core::{
@@ -9,6 +10,7 @@ use eventsource_core::{
 };
 
 pub use compare::Pair;
+pub use snapshots::ModelSnapshots;
 pub use store::ModelStore;
 
 /// A log as it must be after what was appended to it.

@@ -3,11 +3,11 @@ use std::fmt;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use eventsource_core::{Capability, EventStore, Result, TenantId};
+use eventsource_core::{Capability, EventStore, Result, SnapshotStore, TenantId};
 use tokio::runtime;
 use uuid::Uuid;
 
-use crate::{Case, Fixture, Harness, Log, Setup, Stores, child};
+use crate::{Case, CaseResult, Failure, Fixture, Harness, Log, Setup, Stores, child};
 
 /// How long a case may take before it has failed.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -40,12 +40,30 @@ impl Cx {
         self.harness.tenant_store(self.store().clone(), tenant)
     }
 
+    /// The snapshots of `tenant` in the store under test. For [`Capability::Snapshots`].
+    ///
+    /// # Errors
+    /// As for [`snapshots`](Self::snapshots).
+    pub fn snapshots_of_tenant(&self, tenant: TenantId) -> CaseResult<Arc<dyn SnapshotStore>> {
+        let snapshots = self.snapshots()?.clone();
+        Ok(self.harness.tenant_snapshots(self.store().clone(), snapshots, tenant))
+    }
+
     /// One more store on its log.
     ///
     /// # Errors
     /// As for [`Log::open`].
     pub async fn open(&self) -> Result<Arc<dyn EventStore>> {
         Ok(self.log().open().await?.events)
+    }
+
+    /// Where it keeps snapshots. For [`Capability::Snapshots`].
+    ///
+    /// # Errors
+    /// If the harness brings none, though the store declares it.
+    pub fn snapshots(&self) -> CaseResult<&Arc<dyn SnapshotStore>> {
+        let snapshots = self.fixture.stores.snapshots.as_ref();
+        snapshots.ok_or_else(|| Failure::new("the harness brings no store of snapshots"))
     }
 
     /// Where its log lies.

@@ -34,13 +34,17 @@ impl Harness for Postgres {
         let store = Arc::new(PostgresStore::connect(config.clone()).await?);
         let log = Schema { store: store.clone(), config, url, schema };
         log.execute("CREATE TABLE {schema}.own (n INTEGER)").await?;
-        Ok(Fixture::on(log, store))
+        Ok(Fixture::on(log, stores(store)))
     }
 
     async fn attach(&self, address: &str) -> Result<Stores> {
         let (url, schema) = address.rsplit_once(' ').expect("an address is a URL and a schema");
-        Ok(Arc::new(PostgresStore::connect(config(url, schema)?).await?).into())
+        Ok(stores(Arc::new(PostgresStore::connect(config(url, schema)?).await?)))
     }
+}
+
+fn stores(store: Arc<PostgresStore>) -> Stores {
+    Stores::from(store.clone()).with_snapshots(store)
 }
 
 /// The database of this test binary, made when it is first needed.
@@ -78,7 +82,7 @@ impl Schema {
 #[async_trait]
 impl Log for Schema {
     async fn open(&self) -> Result<Stores> {
-        Ok(Arc::new(PostgresStore::connect(self.config.clone()).await?).into())
+        Ok(stores(Arc::new(PostgresStore::connect(self.config.clone()).await?)))
     }
 
     async fn damage(&self, position: Position) -> Result<()> {

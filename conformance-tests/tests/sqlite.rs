@@ -33,12 +33,17 @@ impl Harness for Sqlite {
             config = config.clock(clock);
         }
         let store = Arc::new(SqliteStore::open(config.clone()).await?);
-        Ok(Fixture::on(File { store: store.clone(), config, path, _directory: directory }, store))
+        let log = File { store: store.clone(), config, path, _directory: directory };
+        Ok(Fixture::on(log, stores(store)))
     }
 
     async fn attach(&self, address: &str) -> Result<Stores> {
-        Ok(Arc::new(SqliteStore::open(SqliteConfig::file(address)).await?).into())
+        Ok(stores(Arc::new(SqliteStore::open(SqliteConfig::file(address)).await?)))
     }
+}
+
+fn stores(store: Arc<SqliteStore>) -> Stores {
+    Stores::from(store.clone()).with_snapshots(store)
 }
 
 struct File {
@@ -51,7 +56,7 @@ struct File {
 #[async_trait]
 impl Log for File {
     async fn open(&self) -> Result<Stores> {
-        Ok(Arc::new(SqliteStore::open(self.config.clone()).await?).into())
+        Ok(stores(Arc::new(SqliteStore::open(self.config.clone()).await?)))
     }
 
     async fn damage(&self, position: Position) -> Result<()> {

@@ -12,6 +12,30 @@ pub trait Views: Send + Sync {
     /// What is known: a view's state, or the states in the same order.
     type State: Send;
 
+    /// What they know of these events alone, in log order: for tests, and for looking back.
+    ///
+    /// # Errors
+    /// As for [`View::filter`] and [`View::evolve`].
+    fn known_from<'e>(&self, events: impl IntoIterator<Item = &'e RecordedEvent>) -> Result<Self::State> {
+        let mut foldings = self.begin()?;
+        let mut slots = Self::slots(&mut foldings);
+        let mut newest = vec![None; slots.len()];
+        for event in events {
+            for (slot, newest) in slots.iter_mut().zip(&mut newest) {
+                match slot.reach() {
+                    _ if !slot.filter().matches(event) => {}
+                    Reach::All => slot.take(event)?,
+                    Reach::Newest => *newest = Some(event),
+                }
+            }
+        }
+        for (slot, newest) in slots.iter_mut().zip(newest) {
+            newest.map_or(Ok(()), |newest| slot.take(newest))?;
+        }
+        drop(slots);
+        Ok(Self::finish(foldings))
+    }
+
     #[doc(hidden)]
     type Foldings<'v>: Send
     where
@@ -47,7 +71,7 @@ pub fn known_of<V: Views>(views: &V, log: &[RecordedEvent]) -> Result<V::State> 
 /// A view that is being folded, whatever its state.
 #[doc(hidden)]
 #[async_trait]
-pub trait Slot: Send {
+pub trait Slot: Send + Sync {
     fn filter(&self) -> &Filter;
     fn guard(&self) -> Option<&Filter>;
     fn reach(&self) -> Reach;
@@ -163,6 +187,22 @@ impl<V: View> Views for V {
     fn finish(folding: Folding<'_, V>) -> V::State {
         folding.state
     }
+}
+
+/// A decision that must know nothing.
+impl Views for () {
+    type State = ();
+    type Foldings<'v> = ();
+
+    fn begin(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn slots<'f>(_: &'f mut ()) -> Vec<&'f mut dyn Slot> {
+        Vec::new()
+    }
+
+    fn finish(_: ()) {}
 }
 
 impl<V: Views> Views for Vec<V> {

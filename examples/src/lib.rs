@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
-use eventsource_core::{Error, EventStore, Result};
+use eventsource_core::{Error, EventStore, Result, SnapshotStore};
 use eventsource_memory::MemoryStore;
 use eventsource_postgres::{PostgresConfig, PostgresStore};
 use eventsource_sqlite::{SqliteConfig, SqliteStore};
@@ -57,11 +57,13 @@ impl fmt::Display for Backend {
     }
 }
 
-/// A store that was picked at run time. The programs see no more of it than [`EventStore`].
+/// A store that was picked at run time. The programs see no more of it than its traits.
 #[derive(Debug)]
 pub struct PickedStore {
     /// The store.
     pub store: Arc<dyn EventStore>,
+    /// Where it keeps snapshots.
+    pub snapshots: Arc<dyn SnapshotStore>,
     /// Where it is, for people.
     pub place: String,
     connections: Connections,
@@ -81,17 +83,22 @@ impl StoreArguments {
     /// `InvalidInput` if PostgreSQL was asked for without a URL; otherwise what the store says.
     pub async fn open(&self, file: &str) -> Result<PickedStore> {
         match self.backend {
-            Backend::Memory => Ok(PickedStore {
-                store: Arc::new(MemoryStore::new()),
-                place: "this process's memory".to_owned(),
-                connections: Connections::None,
-            }),
+            Backend::Memory => {
+                let store = Arc::new(MemoryStore::new());
+                Ok(PickedStore {
+                    store: store.clone(),
+                    snapshots: store,
+                    place: "this process's memory".to_owned(),
+                    connections: Connections::None,
+                })
+            }
             Backend::Sqlite => {
                 let path = PathBuf::from(self.url.as_deref().unwrap_or(file));
                 let place = format!("the file {}", path.display());
                 let store = SqliteStore::open(SqliteConfig::file(path)).await?;
                 Ok(PickedStore {
                     store: Arc::new(store.clone()),
+                    snapshots: Arc::new(store.clone()),
                     place,
                     connections: Connections::Sqlite(store),
                 })
@@ -104,6 +111,7 @@ impl StoreArguments {
                 let place = "the PostgreSQL server".to_owned();
                 Ok(PickedStore {
                     store: Arc::new(store.clone()),
+                    snapshots: Arc::new(store.clone()),
                     place,
                     connections: Connections::Postgres(store),
                 })
@@ -138,4 +146,7 @@ mod documents {
 
     #[doc = include_str!("../../docs/guide/testing.md")]
     struct Testing;
+
+    #[doc = include_str!("../../docs/guide/orders.md")]
+    struct Orders;
 }

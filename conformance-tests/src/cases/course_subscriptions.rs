@@ -1,84 +1,102 @@
 //! <https://dcb.events/examples/course-subscriptions/>: a rule that spans two entities.
 
-use eventsource_core::{Append, EventStore, EventStoreExt, Filter, FilterItem, NewEvent, RecordedEvent, Tag};
+use eventsource_core::{
+    Append, Boundary, Decision, DomainEvent, EventStore, Result as StoreResult, Tag, View, decision,
+};
+use serde::{Deserialize, Serialize};
 
-use crate::given::{found, race, tag, with_json};
+use crate::given::{decided, found, race, tag};
 use crate::{CaseResult, Cx};
 
-const MOST_COURSES: usize = 5;
+const MOST_COURSES: u64 = 5;
 
-/// What a decision comes to when the rules forbid it.
-type Decision = CaseResult<Result<Append, &'static str>>;
-
-fn capacity_event(event_type: &str, course: &str, capacity: usize) -> NewEvent {
-    with_json(event_type, &format!(r#"{{"capacity":{capacity}}}"#)).tag("course", course).expect("a tag")
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+enum CourseEvent {
+    CourseDefined { course: String, capacity: u64 },
+    CourseCapacityChanged { course: String, capacity: u64 },
+    StudentSubscribed { student: String, course: String },
 }
 
-fn subscription(student: &str, course: &str) -> CaseResult<NewEvent> {
-    Ok(with_json("StudentSubscribed", "{}").tag("student", student)?.tag("course", course)?)
-}
+use CourseEvent::{CourseCapacityChanged, CourseDefined, StudentSubscribed};
 
-/// What the course's capacity is, if it was defined, among these events.
-fn capacity_in(events: &[RecordedEvent]) -> CaseResult<Option<usize>> {
-    #[derive(serde::Deserialize)]
-    struct Capacity {
-        capacity: usize,
-    }
-    let newest = events.iter().rev().find(|event| event.event_type() != "StudentSubscribed");
-    Ok(newest.map(|event| event.payload().deserialize::<Capacity>()).transpose()?.map(|found| found.capacity))
-}
-
-async fn define(store: &dyn EventStore, course: &str, capacity: usize) -> Decision {
-    let boundary = Filter::any_of([FilterItem::new().event_type("CourseDefined")?.tag("course", course)?])?;
-    let seen = store.query(&boundary).await?;
-    if !seen.events.is_empty() {
-        return Ok(Err("the course exists"));
-    }
-    let defined = capacity_event("CourseDefined", course, capacity);
-    Ok(Ok(Append::events([defined]).fail_if(boundary).after(seen.head)))
-}
-
-async fn change_capacity(store: &dyn EventStore, course: &str, capacity: usize) -> Decision {
-    let types = ["CourseDefined", "CourseCapacityChanged"];
-    let boundary = Filter::any_of([FilterItem::new().event_types(types)?.tag("course", course)?])?;
-    let seen = store.query(&boundary).await?;
-    match capacity_in(&seen.events)? {
-        None => Ok(Err("there is no such course")),
-        Some(current) if current == capacity => Ok(Err("the course has that capacity")),
-        Some(_) => {
-            let changed = capacity_event("CourseCapacityChanged", course, capacity);
-            Ok(Ok(Append::events([changed]).fail_if(boundary).after(seen.head)))
+impl DomainEvent for CourseEvent {
+    fn tags(&self) -> StoreResult<Vec<Tag>> {
+        match self {
+            CourseDefined { course, .. } | CourseCapacityChanged { course, .. } => {
+                Ok(vec![Tag::new("course", course)?])
+            }
+            StudentSubscribed { student, course } => {
+                Ok(vec![Tag::new("student", student)?, Tag::new("course", course)?])
+            }
         }
     }
 }
 
-async fn subscribe(store: &dyn EventStore, student: &str, course: &str) -> Decision {
-    let boundary = Filter::any_of([
-        FilterItem::new().event_types(["CourseDefined", "CourseCapacityChanged"])?.tag("course", course)?,
-        FilterItem::new().event_type("StudentSubscribed")?.tag("course", course)?,
-        FilterItem::new().event_type("StudentSubscribed")?.tag("student", student)?,
-    ])?;
-    let seen = store.query(&boundary).await?;
-    let carries = |event: &RecordedEvent, tag: &Tag| {
-        event.event_type() == "StudentSubscribed" && event.tags().contains(tag)
-    };
-    let count = |tag: &Tag| seen.events.iter().filter(|event| carries(event, tag)).count();
-    let (course_tag, student_tag) = (Tag::new("course", course)?, Tag::new("student", student)?);
-    let Some(capacity) = capacity_in(&seen.events)? else { return Ok(Err("there is no such course")) };
-    if count(&course_tag) >= capacity {
-        return Ok(Err("the course is full"));
-    }
-    if seen.events.iter().any(|event| carries(event, &course_tag) && carries(event, &student_tag)) {
-        return Ok(Err("the student has subscribed"));
-    }
-    if count(&student_tag) >= MOST_COURSES {
-        return Ok(Err("the student has enough courses"));
-    }
-    Ok(Ok(Append::events([subscription(student, course)?]).fail_if(boundary).after(seen.head)))
+/// What the course's capacity is, if it was defined.
+fn capacity(course: &str) -> impl View<State = Option<u64>> + use<> {
+    Boundary::of_types(["CourseDefined", "CourseCapacityChanged"]).tagged("course", course).fold(
+        None,
+        |before, event| match event {
+            CourseDefined { capacity, .. } | CourseCapacityChanged { capacity, .. } => Some(capacity),
+            StudentSubscribed { .. } => before,
+        },
+    )
+}
+
+fn subscriptions(key: &str, value: &str) -> Boundary {
+    Boundary::of_types(["StudentSubscribed"]).tagged(key, value)
+}
+
+fn definition(course: &str, capacity: u64) -> impl Decision<Event = CourseEvent, Rejection = &'static str> {
+    let exists = Boundary::of_types(["CourseDefined"]).tagged("course", course).exists();
+    decision(exists, move |exists| match exists {
+        true => Err("the course exists"),
+        false => Ok(vec![CourseDefined { course: course.into(), capacity }]),
+    })
+}
+
+fn change(course: &str, wanted: u64) -> impl Decision<Event = CourseEvent, Rejection = &'static str> {
+    decision(capacity(course), move |capacity| match capacity {
+        None => Err("there is no such course"),
+        Some(capacity) if capacity == wanted => Err("the course has that capacity"),
+        Some(_) => Ok(vec![CourseCapacityChanged { course: course.into(), capacity: wanted }]),
+    })
+}
+
+fn subscription(student: &str, course: &str) -> impl Decision<Event = CourseEvent, Rejection = &'static str> {
+    let views = (
+        capacity(course),
+        subscriptions("course", course).count(),
+        subscriptions("course", course).tagged("student", student).exists(),
+        subscriptions("student", student).count(),
+    );
+    decision(views, move |(capacity, taken, has_subscribed, courses)| match capacity {
+        None => Err("there is no such course"),
+        Some(capacity) if taken >= capacity => Err("the course is full"),
+        _ if has_subscribed => Err("the student has subscribed"),
+        _ if courses >= MOST_COURSES => Err("the student has enough courses"),
+        _ => Ok(vec![StudentSubscribed { student: student.into(), course: course.into() }]),
+    })
+}
+
+/// What a decision comes to when the rules forbid it.
+type Decided = CaseResult<Result<Append, &'static str>>;
+
+async fn define(store: &dyn EventStore, course: &str, capacity: u64) -> Decided {
+    decided(store, definition(course, capacity)).await
+}
+
+async fn change_capacity(store: &dyn EventStore, course: &str, capacity: u64) -> Decided {
+    decided(store, change(course, capacity)).await
+}
+
+async fn subscribe(store: &dyn EventStore, student: &str, course: &str) -> Decided {
+    decided(store, subscription(student, course)).await
 }
 
 /// Appends what was decided; what the rules forbid is a failed case.
-async fn done(store: &dyn EventStore, decision: Decision) -> CaseResult {
+async fn done(store: &dyn EventStore, decision: Decided) -> CaseResult {
     store.append(decision?.expect("the rules allow it")).await?;
     Ok(())
 }

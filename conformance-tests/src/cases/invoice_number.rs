@@ -1,38 +1,57 @@
 //! <https://dcb.events/examples/invoice-number/>: a sequence without gaps.
 
-use eventsource_core::{Append, EventStore, EventStoreExt, NewEvent, Position, Result};
+use std::convert::Infallible;
+
+use eventsource_core::{Append, Boundary, Decision, DomainEvent, EventStore, Result, Tag, decision};
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use crate::given::{conflict, found, types};
+use crate::given::{conflict, decided, found, types};
 use crate::{CaseResult, Cx};
 
-#[derive(serde::Serialize, serde::Deserialize)]
-struct InvoiceCreated {
-    number: u64,
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+enum InvoiceEvent {
+    InvoiceCreated { number: u64 },
 }
 
-/// The next invoice, decided on all invoices that were read.
-async fn next_of_all(store: &dyn EventStore) -> Result<Append> {
-    let seen = store.query(&types(["InvoiceCreated"])).await?;
-    invoice(seen.events.len() as u64 + 1, seen.head)
+use InvoiceEvent::InvoiceCreated;
+
+impl DomainEvent for InvoiceEvent {
+    fn tags(&self) -> Result<Vec<Tag>> {
+        let InvoiceCreated { number } = self;
+        Ok(vec![Tag::new("invoice", number)?])
+    }
+}
+
+fn invoices() -> Boundary {
+    Boundary::of_types(["InvoiceCreated"])
+}
+
+/// The next invoice, decided on all invoices.
+fn behind_all() -> impl Decision<Event = InvoiceEvent, Rejection = Infallible> {
+    decision(invoices().count(), |drawn| Ok(vec![InvoiceCreated { number: drawn + 1 }]))
 }
 
 /// The next invoice, decided on the newest one alone.
-async fn next_of_last(store: &dyn EventStore) -> Result<Append> {
-    let Some(last) = store.last(&types(["InvoiceCreated"])).await? else {
-        return invoice(1, Position::START);
-    };
-    invoice(last.payload().deserialize::<InvoiceCreated>()?.number + 1, last.position())
+fn behind_last() -> impl Decision<Event = InvoiceEvent, Rejection = Infallible> {
+    decision(invoices().last(), |last| {
+        let newest = last.map_or(0, |InvoiceCreated { number }| number);
+        Ok(vec![InvoiceCreated { number: newest + 1 }])
+    })
 }
 
-fn invoice(number: u64, after: Position) -> Result<Append> {
-    let created = NewEvent::new("InvoiceCreated", &InvoiceCreated { number })?.tag("invoice", number)?;
-    Ok(Append::events([created]).fail_if(types(["InvoiceCreated"])).after(after))
+async fn next_of_all(store: &dyn EventStore) -> CaseResult<Append> {
+    Ok(decided(store, behind_all()).await??)
+}
+
+async fn next_of_last(store: &dyn EventStore) -> CaseResult<Append> {
+    Ok(decided(store, behind_last()).await??)
 }
 
 async fn numbers(store: &dyn EventStore) -> Result<Vec<u64>> {
     let invoices = found(store, types(["InvoiceCreated"])).await?;
-    invoices.iter().map(|event| Ok(event.payload().deserialize::<InvoiceCreated>()?.number)).collect()
+    invoices.iter().map(|event| InvoiceEvent::decode(event).map(|InvoiceCreated { number }| number)).collect()
 }
 
 pub async fn numbers_begin_at_one_and_have_no_gaps(cx: Cx) -> CaseResult {
@@ -66,10 +85,10 @@ pub async fn clerks_who_work_at_once_leave_no_gap(cx: Cx) -> CaseResult {
                 match store.append(next_of_last(&*store).await?).await {
                     Ok(_) => drawn += 1,
                     Err(error) if error.is_conflict() => tokio::task::yield_now().await,
-                    Err(error) => return Err(error),
+                    Err(error) => return Err(error.into()),
                 }
             }
-            Ok(())
+            Ok::<_, crate::Failure>(())
         });
     }
     for clerk in clerks.join_all().await {

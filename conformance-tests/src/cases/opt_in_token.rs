@@ -1,9 +1,12 @@
 //! <https://dcb.events/examples/opt-in-token/>: a token that is good once, for its address, for an hour.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use eventsource_core::{Append, EventStore, EventStoreExt, Filter, FilterItem, NewEvent, Result};
+use eventsource_core::{
+    Append, Boundary, Decision, DomainEvent, EventStore, NewEvent, Result, Tag, decision,
+};
+use serde::{Deserialize, Serialize};
 
-use crate::given::{event, race, time};
+use crate::given::{decided, event, race, time};
 use crate::{CaseResult, Cx};
 
 fn now() -> DateTime<Utc> {
@@ -21,25 +24,56 @@ async fn initiate(cx: &Cx, minutes_ago: i64) -> CaseResult {
     Ok(())
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+enum SignUpEvent {
+    SignUpInitiated {},
+    SignUpConfirmed { address: String, token: String },
+}
+
+use SignUpEvent::{SignUpConfirmed, SignUpInitiated};
+
+impl DomainEvent for SignUpEvent {
+    fn tags(&self) -> Result<Vec<Tag>> {
+        match self {
+            SignUpInitiated {} => Ok(Vec::new()),
+            SignUpConfirmed { address, token } => {
+                Ok(vec![Tag::new("email", address)?, Tag::new("otp", token)?])
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Pending {
+    No,
+    Since(DateTime<Utc>),
+    Used,
+}
+
+fn confirmation(address: &str, token: &str) -> impl Decision<Event = SignUpEvent, Rejection = &'static str> {
+    let pending = Boundary::of_tag("email", address).tagged("otp", token).fold_recorded(
+        Pending::No,
+        |_, event, recorded| match event {
+            SignUpInitiated {} => Pending::Since(recorded.occurred_at()),
+            SignUpConfirmed { .. } => Pending::Used,
+        },
+    );
+    decision(pending, move |pending| match pending {
+        Pending::No => Err("no pending sign-up"),
+        Pending::Used => Err("the token was used"),
+        Pending::Since(time) if now() - time > TimeDelta::minutes(60) => Err("the token has expired"),
+        Pending::Since(_) => Ok(vec![SignUpConfirmed { address: address.into(), token: token.into() }]),
+    })
+}
+
 /// Confirms a sign-up, unless the rules forbid it.
 async fn confirm(
     store: &dyn EventStore,
     address: &str,
     token: &str,
 ) -> CaseResult<Result<Append, &'static str>> {
-    let boundary = Filter::any_of([FilterItem::new().tag("email", address)?.tag("otp", token)?])?;
-    let seen = store.query(&boundary).await?;
-    let Some(initiated) = seen.events.iter().find(|event| event.event_type() == "SignUpInitiated") else {
-        return Ok(Err("no pending sign-up"));
-    };
-    if seen.events.iter().any(|event| event.event_type() == "SignUpConfirmed") {
-        return Ok(Err("the token was used"));
-    }
-    if now() - initiated.occurred_at() > TimeDelta::minutes(60) {
-        return Ok(Err("the token has expired"));
-    }
-    let confirmed = sign_up("SignUpConfirmed", address, token)?;
-    Ok(Ok(Append::events([confirmed]).fail_if(boundary).after(seen.head)))
+    decided(store, confirmation(address, token)).await
 }
 
 pub async fn a_token_that_was_never_given_confirms_nothing(cx: Cx) -> CaseResult {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use eventsource_core::{
-    Append, EventStore, EventStoreExt, Filter, FilterItem, NewEvent, RecordedEvent, Result,
+    Append, Boundary, Decision, DomainEvent, EventStore, NewEvent, Result, Tag, View, decision,
 };
 
-use crate::given::{conflict, time};
+use crate::given::{conflict, decided, time};
 use crate::{CaseResult, Cx};
 
 const GRACE: TimeDelta = TimeDelta::minutes(10);
@@ -34,39 +34,61 @@ async fn given(cx: &Cx, events: impl IntoIterator<Item = Result<NewEvent>>) -> C
     Ok(())
 }
 
-/// Prices at which a product may be bought: the newest, and what it replaced less than the grace ago.
-fn valid_prices(events: &[RecordedEvent], product: &str) -> Result<Vec<u64>> {
-    let mut prices: Vec<(u64, Option<DateTime<Utc>>)> = Vec::new();
-    for event in events {
-        let price: Price = event.payload().deserialize()?;
-        if price.product == product {
-            if let Some(replaced) = prices.last_mut() {
-                replaced.1 = Some(event.occurred_at());
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(tag = "type", content = "data")]
+enum ProductEvent {
+    ProductDefined(Price),
+    ProductPriceChanged(Price),
+    ProductsOrdered(BTreeMap<String, u64>),
+}
+
+use ProductEvent::{ProductDefined, ProductPriceChanged, ProductsOrdered};
+
+impl DomainEvent for ProductEvent {
+    fn tags(&self) -> Result<Vec<Tag>> {
+        match self {
+            ProductDefined(Price { product, .. }) | ProductPriceChanged(Price { product, .. }) => {
+                Ok(vec![Tag::new("product", product)?])
             }
-            prices.push((price.price, None));
+            ProductsOrdered(items) => items.keys().map(|product| Tag::new("product", product)).collect(),
         }
     }
-    prices.retain(|(_, replaced)| replaced.is_none_or(|replaced| now() - replaced <= GRACE));
-    Ok(prices.into_iter().map(|(price, _)| price).collect())
+}
+
+/// Prices at which a product may be bought: the newest, and what it replaced less than the grace ago.
+fn valid_prices(product: &str) -> impl View<State = Vec<u64>> + use<> {
+    Boundary::of_types(["ProductDefined", "ProductPriceChanged"]).tagged("product", product).fold_recorded(
+        Vec::new(),
+        |mut prices, event, recorded| match event {
+            ProductDefined(Price { price, .. }) | ProductPriceChanged(Price { price, .. }) => {
+                // What this one replaced longer ago than the grace, and whatever that had replaced, is over.
+                if now() - recorded.occurred_at() > GRACE {
+                    prices.clear();
+                }
+                prices.push(price);
+                prices
+            }
+            ProductsOrdered(_) => prices,
+        },
+    )
 }
 
 /// Orders a cart at the displayed prices, unless one of them is not valid. The boundary grows with the cart.
-async fn order(store: &dyn EventStore, cart: &[(&str, u64)]) -> CaseResult<Result<Append, String>> {
-    let items = cart.iter().map(|(product, _)| {
-        FilterItem::new().event_types(["ProductDefined", "ProductPriceChanged"])?.tag("product", product)
-    });
-    let boundary = Filter::any_of(items.collect::<Result<Vec<_>>>()?)?;
-    let seen = store.query(&boundary).await?;
-    for (product, displayed) in cart {
-        if !valid_prices(&seen.events, product)?.contains(displayed) {
-            return Ok(Err(format!("invalid price for product {product}")));
+fn purchase(cart: &[(&str, u64)]) -> impl Decision<Event = ProductEvent, Rejection = String> {
+    let views: Vec<_> = cart.iter().map(|(product, _)| valid_prices(product)).collect();
+    decision(views, move |valid: Vec<Vec<u64>>| {
+        match cart.iter().zip(valid).find(|((_, displayed), valid)| !valid.contains(displayed)) {
+            Some(((product, _), _)) => Err(format!("invalid price for product {product}")),
+            None => {
+                let items = cart.iter().map(|(product, price)| ((*product).to_owned(), *price));
+                Ok(vec![ProductsOrdered(items.collect())])
+            }
         }
-    }
-    let mut ordered = NewEvent::new("ProductsOrdered", &cart.iter().copied().collect::<BTreeMap<_, _>>())?;
-    for (product, _) in cart {
-        ordered = ordered.tag("product", product)?;
-    }
-    Ok(Ok(Append::events([ordered]).fail_if(boundary).after(seen.head)))
+    })
+}
+
+async fn order(store: &dyn EventStore, cart: &[(&str, u64)]) -> CaseResult<Result<Append, String>> {
+    decided(store, purchase(cart)).await
 }
 
 /// Whether the cart is sold; if not, because of which product.

@@ -11,6 +11,7 @@ pub(crate) fn of(capability: Capability) -> Body {
         Capability::Durable => |cx| Box::pin(durable(cx)),
         Capability::Shared => |cx| Box::pin(shared(cx)),
         Capability::Transactional => |cx| Box::pin(transactional(cx)),
+        Capability::Snapshots => |cx| Box::pin(snapshots(cx)),
         _ => panic!("{capability} has no refusal"),
     }
 }
@@ -41,5 +42,12 @@ async fn transactional(cx: Cx) -> CaseResult {
     refused(ErrorKind::Unsupported, cx.log().hold(Append::events(events(1))).await)?;
     refused(ErrorKind::Unsupported, cx.log().own_rows().await)?;
     assert!(log_of(cx.store()).await?.is_empty());
+    Ok(())
+}
+
+/// There is nowhere to keep a snapshot.
+async fn snapshots(cx: Cx) -> CaseResult {
+    assert!(!cx.store().capabilities().has(Capability::Snapshots));
+    assert!(cx.snapshots().is_err(), "the harness brings what the store does not declare");
     Ok(())
 }

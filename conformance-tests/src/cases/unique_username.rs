@@ -1,9 +1,12 @@
 //! <https://dcb.events/examples/unique-username/>: a rule over all accounts, with time in it.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use eventsource_core::{Append, EventStore, EventStoreExt, NewEvent, Result};
+use eventsource_core::{
+    Append, Boundary, Decision, DomainEvent, Error, EventStore, NewEvent, Result, Tag, View, decision,
+};
+use serde::{Deserialize, Serialize};
 
-use crate::given::{event, race, tag, tagged, time};
+use crate::given::{decided, event, race, tagged, time};
 use crate::{CaseResult, Cx};
 
 /// How long a name that was given up stays reserved.
@@ -17,17 +20,48 @@ fn days_ago(days: i64) -> DateTime<Utc> {
     now() - TimeDelta::days(days)
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+enum AccountEvent {
+    AccountRegistered {
+        #[serde(default)]
+        username: String,
+    },
+    AccountClosed {},
+    UsernameChanged {
+        new: String,
+    },
+}
+
+use AccountEvent::{AccountRegistered, UsernameChanged};
+
+impl DomainEvent for AccountEvent {
+    fn tags(&self) -> Result<Vec<Tag>> {
+        match self {
+            AccountRegistered { username } => Ok(vec![Tag::new("username", username)?]),
+            _ => Err(Error::invalid_input("no decision of these makes it")),
+        }
+    }
+}
+
+fn is_claimed(name: &str) -> impl View<State = bool> {
+    Boundary::of_tag("username", name).fold_recorded(false, move |_, event, recorded| match event {
+        AccountRegistered { .. } => true,
+        UsernameChanged { new } if new == name => true,
+        _ => now() - recorded.occurred_at() <= RETENTION,
+    })
+}
+
+fn registration(name: &str) -> impl Decision<Event = AccountEvent, Rejection = &'static str> {
+    decision(is_claimed(name), move |is_claimed| match is_claimed {
+        true => Err("the name is claimed"),
+        false => Ok(vec![AccountRegistered { username: name.into() }]),
+    })
+}
+
 /// Registers the name, unless it is claimed.
-async fn register(store: &dyn EventStore, name: &str) -> Result<Option<Append>> {
-    let boundary = tag("username", name);
-    let seen = store.query(&boundary).await?;
-    let claimed = seen.events.iter().fold(false, |_, event| match event.event_type().as_str() {
-        "AccountRegistered" => true,
-        "UsernameChanged" if event.payload().as_json().contains(&format!(r#""{name}""#)) => true,
-        _ => now() - event.occurred_at() <= RETENTION,
-    });
-    let registered = tagged("AccountRegistered", "username", name);
-    Ok((!claimed).then(|| Append::events([registered]).fail_if(boundary).after(seen.head)))
+async fn register(store: &dyn EventStore, name: &str) -> CaseResult<Option<Append>> {
+    Ok(decided(store, registration(name)).await?.ok())
 }
 
 /// A change of name, which concerns both names; its payload says the new one.
@@ -38,11 +72,14 @@ fn renamed(old: &str, new: &str) -> Result<NewEvent> {
 }
 
 /// Whether the name can be registered after these events.
-async fn free_after(cx: &Cx, events: Vec<NewEvent>, name: &str) -> Result<bool> {
+async fn free_after(cx: &Cx, events: Vec<NewEvent>, name: &str) -> CaseResult<bool> {
     cx.store().append(Append::events(events)).await?;
     match register(&**cx.store(), name).await? {
         None => Ok(false),
-        Some(append) => cx.store().append(append).await.map(|_| true),
+        Some(append) => {
+            cx.store().append(append).await?;
+            Ok(true)
+        }
     }
 }
 

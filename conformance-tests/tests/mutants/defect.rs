@@ -99,4 +99,34 @@ pub(crate) enum Defect {
     TellsOthersVersions,
     /// A tenant's view that takes a stream only if it stays as absent as it saw it.
     TakesAnyForNoStream,
+    /// A tenant's view that keeps snapshots under no tenant.
+    KeepsSnapshotsForAll,
+    /// A tenant's view that keeps snapshots of streams that the tenant has not.
+    KeepsSnapshotsOfAnothersStream,
+    /// A tenant's view that takes another tenant's key for its own.
+    TakesAnothersSnapshotKey,
+    /// A tenant's view that gives snapshots back under another key than it was asked for.
+    ShowsTheTenantsKey,
+    /// Replaces whatever snapshot is there.
+    ReplacesANewerSnapshot,
+    /// Looks whether a newer snapshot is there, and saves a moment later.
+    LooksForANewerSnapshotBeforeTheLock,
+    /// Keeps a snapshot without its position.
+    LosesASnapshotsPosition,
+    /// Gives every snapshot back under the first schema version.
+    ForgetsASnapshotsSchemaVersion,
+    /// Refuses a snapshot of the place that the stored one is of.
+    TakesTheSamePlaceForStale,
+    /// Says of every snapshot that it was saved.
+    SaysSavedOfAStaleSnapshot,
+    /// Acknowledges some snapshots, and keeps none of them.
+    LosesASnapshotSomeTime,
+    /// Finds any tenant's snapshots under all.
+    SharesSnapshotsBetweenTenants,
+    /// Finds a view's snapshot under any filter.
+    SharesSnapshotsBetweenFilters,
+    /// Takes a snapshot that is not there for a failure.
+    FailsWhereThereIsNoSnapshot,
+    /// Fails to delete what is not there.
+    DeletesASnapshotOnce,
 }

@@ -4,6 +4,7 @@ mod append;
 mod defect;
 mod read;
 mod rewrite;
+mod snapshots;
 mod store;
 mod tenant;
 
@@ -12,11 +13,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use conformance_tests::model::ModelStore;
 use conformance_tests::{Case, Fixture, Harness, Log, Setup, Stores, judge};
-use eventsource_core::{Capability, EventStore, Position, Result, TenantId};
+use eventsource_core::{Capability, EventStore, Position, Result, SnapshotStore, TenantId};
 
 use defect::Defect;
+use snapshots::MutantSnapshots;
 use store::{Ground, Mutant};
-use tenant::BrokenView;
+use tenant::{BrokenSnapshots, BrokenView};
 
 macro_rules! mutants {
     ($($defect:ident: $($group:ident::$case:ident $(says $text:literal)?),+;)+) => {
@@ -33,15 +35,20 @@ macro_rules! mutants {
 mutants! {
     IgnoresConditions:
         condition::a_match_refuses_and_is_named,
+        decisions::a_conflict_says_which_event_came_between,
+        repositories::an_aggregate_that_was_only_looked_at_guards_as_well,
         concurrency::concurrent_appends_keep_all_promises says "ConditionHeld";
     ChecksConditionsBeforeTheLock:
         concurrency::in_a_thousand_rounds_of_eight_racers_on_one_boundary_one_wins says "winners",
         concurrency::a_capacity_is_never_exceeded_by_concurrent_deciders,
+        decisions::concurrent_decisions_equal_the_same_decisions_alone,
         concurrency::concurrent_appends_keep_all_promises says "ConditionHeld";
     ConditionsIncludeTheirPosition:
         condition::a_match_at_the_position_is_overlooked;
     IgnoresVersions:
         expected_version::exact_takes_the_newest_version_only,
+        repositories::several_aggregates_are_saved_together_or_not_at_all,
+        repositories::who_saves_second_is_refused,
         concurrency::concurrent_appends_keep_all_promises says "ExpectedVersionHeld";
     ChecksVersionsBeforeTheLock:
         concurrency::in_a_thousand_rounds_of_eight_racers_on_one_version_one_wins says "winners",
@@ -171,6 +178,39 @@ mutants! {
         tenant_store::another_tenants_stream_is_as_if_absent;
     TakesAnyForNoStream:
         tenant_store::any_never_conflicts_within_a_tenant;
+    KeepsSnapshotsForAll:
+        tenant_snapshots::a_tenants_snapshots_are_not_there_for_others,
+        tenant_snapshots::a_tenants_snapshot_comes_back_under_the_same_key;
+    KeepsSnapshotsOfAnothersStream:
+        tenant_snapshots::a_snapshot_of_another_tenants_stream_is_refused;
+    TakesAnothersSnapshotKey:
+        tenant_snapshots::a_key_that_names_another_tenant_is_refused;
+    ShowsTheTenantsKey:
+        tenant_snapshots::a_tenants_snapshot_comes_back_under_the_same_key;
+    ReplacesANewerSnapshot:
+        snapshots::an_older_snapshot_is_stale_and_changes_nothing;
+    LooksForANewerSnapshotBeforeTheLock:
+        snapshots::of_racing_snapshots_the_newest_stays;
+    LosesASnapshotsPosition:
+        snapshots::a_snapshot_comes_back_as_it_was_saved,
+        snapshots::a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded;
+    ForgetsASnapshotsSchemaVersion:
+        snapshots::a_snapshot_comes_back_as_it_was_saved,
+        snapshots::a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded;
+    TakesTheSamePlaceForStale:
+        snapshots::a_snapshot_of_the_same_place_replaces_the_other;
+    SaysSavedOfAStaleSnapshot:
+        snapshots::an_older_snapshot_is_stale_and_changes_nothing;
+    LosesASnapshotSomeTime:
+        snapshots::snapshots_of_different_subjects_are_apart;
+    SharesSnapshotsBetweenTenants:
+        snapshots::a_tenants_snapshot_is_found_by_that_tenant_only;
+    SharesSnapshotsBetweenFilters:
+        snapshots::snapshots_of_different_subjects_are_apart;
+    FailsWhereThereIsNoSnapshot:
+        snapshots::where_there_is_none_none_is_loaded;
+    DeletesASnapshotOnce:
+        snapshots::deleting_a_snapshot_twice_is_fine;
 }
 
 /// The case holds for the whole store, and fails for the broken one, for that reason.
@@ -215,12 +255,44 @@ impl Harness for Mutants {
     async fn fresh(&self, setup: Setup) -> Result<Fixture> {
         let model = setup.clock.map_or_else(ModelStore::new, ModelStore::with_clock);
         let ground = Ground::new(self.0, model);
-        let store = Arc::new(Mutant::on(&ground));
-        Ok(Fixture::on(Kept(ground), store))
+        Ok(Fixture::on(Kept(ground.clone()), stores(Mutant::on(&ground))))
     }
 
     fn tenant_store(&self, store: Arc<dyn EventStore>, tenant: TenantId) -> Arc<dyn EventStore> {
         Arc::new(BrokenView::new(store, tenant, self.0))
+    }
+
+    fn tenant_snapshots(
+        &self,
+        events: Arc<dyn EventStore>,
+        store: Arc<dyn SnapshotStore>,
+        tenant: TenantId,
+    ) -> Arc<dyn SnapshotStore> {
+        let whole = Whole.tenant_snapshots(events, store.clone(), tenant);
+        Arc::new(BrokenSnapshots { whole, store, tenant, defect: self.0 })
+    }
+}
+
+fn stores(handle: Mutant) -> Stores {
+    let handle = Arc::new(handle);
+    Stores::from(handle.clone()).with_snapshots(Arc::new(MutantSnapshots { handle }))
+}
+
+/// For what a harness does that says nothing else.
+struct Whole;
+
+#[async_trait]
+impl Harness for Whole {
+    fn name(&self) -> &'static str {
+        "whole"
+    }
+
+    fn lacks(&self) -> &'static [(Capability, &'static str)] {
+        &[]
+    }
+
+    async fn fresh(&self, setup: Setup) -> Result<Fixture> {
+        Mutants(Defect::None).fresh(setup).await
     }
 }
 
@@ -229,7 +301,7 @@ struct Kept(Arc<Ground>);
 #[async_trait]
 impl Log for Kept {
     async fn open(&self) -> Result<Stores> {
-        Ok(Arc::new(self.0.reopened().await?).into())
+        Ok(stores(self.0.reopened().await?))
     }
 
     async fn damage(&self, position: Position) -> Result<()> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use conformance_tests::model::ModelStore;
+use conformance_tests::model::{ModelSnapshots, ModelStore};
 use eventsource_core::{
     Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Error, EventStore, Filter, Page,
     Position, ReadOptions, Result, StreamId, Version,
@@ -32,6 +32,7 @@ pub(crate) struct Mutant {
 pub(crate) struct Ground {
     pub(crate) defect: Defect,
     pub(crate) model: ModelStore,
+    pub(crate) snapshots: ModelSnapshots,
     pub(crate) damaged: Mutex<HashSet<Position>>,
     /// Events that nobody sees yet, and until when.
     pub(crate) hidden: Mutex<HashMap<Position, Instant>>,
@@ -43,6 +44,7 @@ impl Ground {
         Arc::new(Self {
             defect,
             model,
+            snapshots: ModelSnapshots::default(),
             damaged: Mutex::default(),
             hidden: Mutex::default(),
             appends: AtomicU64::new(0),
@@ -80,7 +82,7 @@ impl Mutant {
         Self { ground: ground.clone(), signal, silence: ChangeSignal::new() }
     }
 
-    fn check_open(&self) -> Result<()> {
+    pub(crate) fn check_open(&self) -> Result<()> {
         let open = self.signal.lock().expect("nothing panics under it").is_some();
         if open { Ok(()) } else { Err(Error::unavailable("the store is closed")) }
     }
@@ -140,7 +142,7 @@ impl EventStore for Mutant {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none().with(Capability::Durable)
+        Capabilities::none().with(Capability::Durable).with(Capability::Snapshots)
     }
 
     async fn close(&self) -> Result<()> {

@@ -7,7 +7,10 @@ use std::fmt;
 use std::process::ExitCode;
 
 use clap::Parser;
-use eventsource_core::{Aggregate, DomainEvent, EventStore, EventStoreExt, Repository, Tag};
+use eventsource_core::{
+    Aggregate, DomainEvent, EventStore, EventStoreExt, ExecuteError, Repository, SnapshotPolicy, Snapshots,
+    Tag, Version,
+};
 use examples::{Backend, PickedStore, StoreArguments};
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -51,7 +54,7 @@ impl fmt::Display for OrderRejection {
 
 impl Error for OrderRejection {}
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 enum Status {
     #[default]
     Draft,
@@ -70,7 +73,7 @@ impl fmt::Display for Status {
 }
 
 /// Money is whole cents: a float would lose some.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Order {
     status: Status,
     customer_id: String,
@@ -150,7 +153,8 @@ async fn tell(picked: &PickedStore, backend: Backend) -> Result<(), Box<dyn Erro
     println!("   The schema is in place; the log's head is at {}", store.head().await?);
 
     println!("3. Creating the aggregate repository...");
-    let orders = Repository::<Order, _>::new(store.clone());
+    let snapshots = Snapshots::new(picked.snapshots.clone(), SnapshotPolicy::never().events(100));
+    let orders = Repository::<Order, _>::new(store.clone()).snapshots(snapshots, 1);
 
     println!("\n4. Creating an order...");
     let order_id = Uuid::now_v7();
@@ -164,18 +168,24 @@ async fn tell(picked: &PickedStore, backend: Backend) -> Result<(), Box<dyn Erro
     println!("   Total: {}", order.state().total());
 
     println!("\n5. Loading and shipping the order...");
-    let mut loaded = orders.load(order_id).await?.ok_or("the order was saved")?;
-    loaded.execute(&OrderCommand::Ship { tracking_number: "TRACK-123456".into() })?;
-    let version = orders.save(&mut loaded).await?.ok_or("a saved order has a version")?;
+    // In one call: it loads, decides, saves, and does so again if somebody else was faster.
+    let ship = OrderCommand::Ship { tracking_number: "TRACK-123456".into() };
+    let shipped = orders.execute(order_id, &ship).await?;
     println!("   Order shipped!");
-    println!("   Version: {version}");
-    println!("   Status: {}", loaded.state().status);
-    println!("   Tracking: {}", loaded.state().tracking_number.as_deref().unwrap_or("none"));
+    println!("   Version: {}", shipped.version().ok_or("a saved order has a version")?);
+    println!("   Status: {}", shipped.state().status);
+    println!("   Tracking: {}", shipped.state().tracking_number.as_deref().unwrap_or("none"));
+    match orders.execute(order_id, &ship).await {
+        Err(ExecuteError::Rejected(rejection)) => println!("   Shipping it again is rejected: {rejection}"),
+        other => return Err(format!("it was shipped twice: {other:?}").into()),
+    }
 
     println!("\n6. Verifying what is stored...");
     let verified = orders.load(order_id).await?.ok_or("the order was saved")?;
     println!("   Loaded version: {}", verified.version().ok_or("a stored order has a version")?);
     println!("   Loaded status: {}", verified.state().status);
+    let past = orders.load_at(order_id, Version::FIRST).await?.ok_or("it had a first version")?;
+    println!("   Status at version 1: {}", past.state().status);
 
     println!("\n7. Reading the events from {backend}...");
     let events: Vec<_> = store.read_stream(verified.stream()).try_collect().await?;
