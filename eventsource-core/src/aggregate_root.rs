@@ -5,8 +5,8 @@ use uuid::Uuid;
 use crate::snapshot_policy::Progress;
 use crate::snapshots::{At, Restored};
 use crate::{
-    Aggregate, Append, AppendCondition, Appended, DomainEvent, ExpectedVersion, Filter, NewEvent, Position,
-    RecordedEvent, Result, StreamId, Version,
+    Aggregate, Append, AppendCondition, Appended, DomainEvent, Filter, NewEvent, Position, RecordedEvent,
+    Result, StreamId, Version,
 };
 
 /// One aggregate in hand: its state, its version, and what was decided but not saved.
@@ -104,12 +104,12 @@ impl<A: Aggregate> AggregateRoot<A> {
         !self.pending.is_empty()
     }
 
-    /// What is pending, as the part of an append that expects the stream as it was loaded. The same each time.
-    pub(crate) fn encode_pending(&mut self) -> Result<(StreamId, ExpectedVersion, Vec<NewEvent>)> {
+    /// Makes what is pending ready for [`add_to`](Self::add_to).
+    pub(crate) fn encode(&mut self) -> Result<()> {
         for event in &self.pending[self.encoded.len()..] {
             self.encoded.push(event.encode()?);
         }
-        Ok((self.stream.clone(), self.stored_version.into(), self.encoded.clone()))
+        Ok(())
     }
 
     /// That nothing was appended to the stream since it was loaded.
@@ -117,13 +117,13 @@ impl<A: Aggregate> AggregateRoot<A> {
         AppendCondition::new(Filter::all().in_stream(self.stream.clone())).after(self.stored_at)
     }
 
-    /// Adds to an append what it takes to save this.
-    pub(crate) fn add_to(&mut self, append: Append) -> Result<Append> {
+    /// Adds to an append what it takes to save this: what is pending, if the stream is as it was loaded. The same each
+    /// time.
+    pub(crate) fn add_to(&self, append: Append) -> Append {
         if self.pending.is_empty() {
-            return Ok(append.condition(self.unchanged()));
+            return append.condition(self.unchanged());
         }
-        let (stream, expected, events) = self.encode_pending()?;
-        Ok(append.and_stream(stream, expected, events))
+        append.and_stream(self.stream.clone(), self.stored_version.into(), self.encoded.iter().cloned())
     }
 
     pub(crate) fn saved(&mut self, appended: &Appended) {

@@ -106,7 +106,7 @@ impl<S: EventStore> DecisionMaker<S> {
             }
             let encoded: Vec<NewEvent> = events.iter().map(DomainEvent::encode).collect::<Result<_>>()?;
             let append = guarded(Append::events(encoded), guards, head);
-            match append_for_certain(&self.store, append, &self.retry).await {
+            match append_for_certain(&self.store, || append.clone(), &self.retry).await {
                 Ok(appended) => return Ok(Decided { events, appended: Some(appended) }),
                 Err(error) if error.is_conflict() && pauses.pause().await => {}
                 Err(error) => return Err(error.into()),

@@ -220,9 +220,9 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
 
     async fn save_with(&self, root: &mut AggregateRoot<A>, retry: &RetryPolicy) -> Result<()> {
         if root.has_pending() {
-            let (stream, expected, events) = root.encode_pending()?;
-            let append = Append::to_stream(stream, expected, events);
-            root.saved(&append_for_certain(&self.store, append, retry).await?);
+            root.encode()?;
+            let appended = append_for_certain(&self.store, || root.add_to(Append::none()), retry).await?;
+            root.saved(&appended);
         }
         Ok(())
     }

@@ -75,19 +75,20 @@ impl Pauses {
     }
 }
 
-/// Appends until the store's answer arrives. Deciding anew after a lost one could carry out a command twice.
+/// Appends until the store's answer arrives: what `append` makes, which is the same each time. Deciding anew after a lost
+/// answer could carry out a command twice.
 pub(crate) async fn append_for_certain<S: EventStore + ?Sized>(
     store: &S,
-    append: Append,
+    append: impl Fn() -> Append,
     policy: &RetryPolicy,
 ) -> Result<Appended> {
-    let mut lost = match store.append(append.clone()).await {
+    let mut lost = match store.append(append()).await {
         Err(error) if error.kind() == ErrorKind::OutcomeUnknown => error,
         answer => return answer,
     };
     let mut pauses = policy.pauses_between();
     while pauses.pause().await {
-        match store.append(append.clone()).await {
+        match store.append(append()).await {
             // Event ids are judged first, so a conflict also says that the append whose answer was lost wrote nothing;
             // and what stands in the way stays there, so that it never will.
             Err(error) if !error.is_conflict() => {

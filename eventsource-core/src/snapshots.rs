@@ -97,7 +97,6 @@ impl Snapshots {
 
     /// Snapshots that wait for a worker to save them, at most `waiting` at a time; what is due beyond that is not
     /// taken, and counted as [`dropped`](SnapshotStatistics::dropped).
-    #[must_use]
     pub fn in_background(
         store: impl SnapshotStore + 'static,
         policy: SnapshotPolicy,

@@ -96,11 +96,12 @@ impl<S: EventStore> UnitOfWork<S> {
     }
 
     async fn save_with(&self, roots: &mut impl Roots, retry: &RetryPolicy) -> Result<Option<Appended>> {
-        let append = roots.add_to(Append::none())?;
+        roots.encode()?;
+        let append = roots.add_to(Append::none());
         if append.parts().is_empty() {
             return Ok(None);
         }
-        let appended = append_for_certain(&self.store, append, retry).await?;
+        let appended = append_for_certain(&self.store, || append.clone(), retry).await?;
         roots.saved(&appended);
         Ok(Some(appended))
     }
@@ -138,7 +139,8 @@ mod sealed {
     use super::{Append, Appended, Future, Result};
 
     pub trait Roots {
-        fn add_to(&mut self, append: Append) -> Result<Append>;
+        fn encode(&mut self) -> Result<()>;
+        fn add_to(&self, append: Append) -> Append;
         fn saved(&mut self, appended: &Appended);
     }
 
@@ -151,7 +153,11 @@ mod sealed {
 }
 
 impl<A: Aggregate> sealed::Roots for &mut AggregateRoot<A> {
-    fn add_to(&mut self, append: Append) -> Result<Append> {
+    fn encode(&mut self) -> Result<()> {
+        AggregateRoot::encode(self)
+    }
+
+    fn add_to(&self, append: Append) -> Append {
         AggregateRoot::add_to(self, append)
     }
 
@@ -161,8 +167,12 @@ impl<A: Aggregate> sealed::Roots for &mut AggregateRoot<A> {
 }
 
 impl<A: Aggregate> sealed::Roots for Vec<&mut AggregateRoot<A>> {
-    fn add_to(&mut self, append: Append) -> Result<Append> {
-        self.iter_mut().try_fold(append, |append, root| root.add_to(append))
+    fn encode(&mut self) -> Result<()> {
+        self.iter_mut().try_for_each(|root| root.encode())
+    }
+
+    fn add_to(&self, append: Append) -> Append {
+        self.iter().fold(append, |append, root| root.add_to(append))
     }
 
     fn saved(&mut self, appended: &Appended) {
@@ -195,9 +205,14 @@ impl<A: Aggregate, S: EventStore> sealed::Participants for Vec<Participant<'_, A
 macro_rules! tuples {
     ($(($($aggregate:ident $store:ident $index:tt),+))+) => { $(
         impl<$($aggregate: Aggregate),+> sealed::Roots for ($(&mut AggregateRoot<$aggregate>,)+) {
-            fn add_to(&mut self, append: Append) -> Result<Append> {
-                $( let append = self.$index.add_to(append)?; )+
-                Ok(append)
+            fn encode(&mut self) -> Result<()> {
+                $( self.$index.encode()?; )+
+                Ok(())
+            }
+
+            fn add_to(&self, append: Append) -> Append {
+                $( let append = self.$index.add_to(append); )+
+                append
             }
 
             fn saved(&mut self, appended: &Appended) {

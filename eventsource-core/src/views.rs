@@ -198,7 +198,7 @@ impl Views for () {
         Ok(())
     }
 
-    fn slots<'f>(_: &'f mut ()) -> Vec<&'f mut dyn Slot> {
+    fn slots((): &mut ()) -> Vec<&mut dyn Slot> {
         Vec::new()
     }
 

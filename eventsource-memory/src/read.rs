@@ -11,6 +11,8 @@ pub(crate) struct Scan<'q> {
     /// The indexes that are still to be looked at.
     range: Range<usize>,
     limit: usize,
+    /// Whether the filter asks for a stream and nothing else, so that all the candidates match.
+    is_stream: bool,
     page: Page,
 }
 
@@ -29,7 +31,8 @@ impl<'q> Scan<'q> {
         let limit =
             options.max_events().map_or(Self::PAGE, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let page = Page { events: Vec::new(), head: log.head(), more: limit == 0 };
-        Self { filter, options, range: start..end, limit, page }
+        let is_stream = filter.items().is_none() && filter.scope().is_stream_alone();
+        Self { filter, options, range: start..end, limit, is_stream, page }
     }
 
     pub(crate) fn into_page(self) -> Page {
@@ -84,6 +87,9 @@ impl<'q> Scan<'q> {
     }
 
     fn look_at(&mut self, log: &Log, count: usize, candidates: impl Iterator<Item = usize>) -> bool {
+        if self.is_stream {
+            self.page.events.reserve(count.min(Self::STEP).min(self.limit - self.page.events.len()));
+        }
         for index in candidates.take(Self::STEP) {
             let event = log.event(index);
             match self.options.direction() {
@@ -102,7 +108,7 @@ impl<'q> Scan<'q> {
     }
 
     fn admits(&self, event: &RecordedEvent) -> bool {
-        self.options.admits(event) && self.filter.matches(event)
+        self.options.admits(event) && (self.is_stream || self.filter.matches(event))
     }
 
     /// The fewest events, as far as the indexes know, among which all matches are.

@@ -44,6 +44,17 @@ impl Scope {
         self.occurred_until
     }
 
+    /// Whether it names a stream and narrows by nothing else.
+    #[must_use]
+    pub fn is_stream_alone(&self) -> bool {
+        let Self { tenant, aggregate_type, stream, occurred_from, occurred_until } = self;
+        stream.is_some()
+            && tenant.is_none()
+            && aggregate_type.is_none()
+            && occurred_from.is_none()
+            && occurred_until.is_none()
+    }
+
     pub(super) fn set_occurred_from(&mut self, time: DateTime<Utc>) -> Result<()> {
         self.occurred_from = Some(to_microseconds(time)?);
         self.refuse_inverted()
