@@ -11,7 +11,7 @@ use eventsource_memory::MemoryStore;
 use eventsource_testing::{Fault, Faults, Faulty, ManualClock, SequentialIds};
 
 fn append() -> Append {
-    Append::events([NewEvent::new("Happened", &()).unwrap()])
+    Append::events([NewEvent::new("Happened", &()).expect("it is valid")])
 }
 
 fn kind<T>(answer: Result<T>) -> Option<ErrorKind> {
