@@ -40,6 +40,7 @@ pub mod repositories;
 pub mod sharing;
 pub mod snapshots;
 pub mod tenancy;
+pub mod tenant_snapshots;
 pub mod tenant_store;
 pub mod transaction;
 pub mod unique_username;

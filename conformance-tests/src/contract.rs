@@ -254,6 +254,12 @@ macro_rules! __contract {
             a_tenants_feed_is_complete_while_others_write,
             a_tenant_who_waits_is_woken,
         }
+        tenant_snapshots requires Snapshots {
+            a_tenants_snapshot_comes_back_under_the_same_key,
+            a_tenants_snapshots_are_not_there_for_others,
+            a_snapshot_of_another_tenants_stream_is_refused,
+            a_key_that_names_another_tenant_is_refused,
+        }
         close {
             a_closed_store_is_unavailable,
             closing_again_is_fine,

@@ -8,6 +8,8 @@ use eventsource_core::{
     TenantId, TenantStore,
 };
 
+use crate::beside::Beside;
+
 /// What a backend brings to be tested: an empty log as often as it is asked for one.
 #[async_trait]
 pub trait Harness: Send + Sync + 'static {
@@ -27,6 +29,17 @@ pub trait Harness: Send + Sync + 'static {
     /// The view that `tenant` has of `store`: the core's, unless the backend has one of its own.
     fn tenant_store(&self, store: Arc<dyn EventStore>, tenant: TenantId) -> Arc<dyn EventStore> {
         Arc::new(TenantStore::new(store, tenant))
+    }
+
+    /// The tenant's own snapshots in `store`, which keeps snapshots beside `events`. As for
+    /// [`tenant_store`](Self::tenant_store).
+    fn tenant_snapshots(
+        &self,
+        events: Arc<dyn EventStore>,
+        store: Arc<dyn SnapshotStore>,
+        tenant: TenantId,
+    ) -> Arc<dyn SnapshotStore> {
+        Arc::new(TenantStore::new(Beside { events, snapshots: store }, tenant))
     }
 
     /// A store on the log at an [`address`](Log::address) that another process gave. For [`Capability::Shared`].

@@ -40,6 +40,15 @@ impl Cx {
         self.harness.tenant_store(self.store().clone(), tenant)
     }
 
+    /// The snapshots of `tenant` in the store under test. For [`Capability::Snapshots`].
+    ///
+    /// # Errors
+    /// As for [`snapshots`](Self::snapshots).
+    pub fn snapshots_of_tenant(&self, tenant: TenantId) -> CaseResult<Arc<dyn SnapshotStore>> {
+        let snapshots = self.snapshots()?.clone();
+        Ok(self.harness.tenant_snapshots(self.store().clone(), snapshots, tenant))
+    }
+
     /// One more store on its log.
     ///
     /// # Errors

@@ -122,4 +122,4 @@ pub use tenant_router::{Routed, TenantRouter};
 pub use tenant_store::TenantStore;
 pub use unit_of_work::{Participant, Participants, Roots, UnitOfWork};
 pub use view::{Reach, View, ViewSnapshot};
-pub use views::Views;
+pub use views::{Views, known_of};

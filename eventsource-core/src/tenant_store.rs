@@ -1,4 +1,5 @@
 mod own_streams;
+mod snapshots;
 
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ use own_streams::OwnStreams;
 ///     Ok(mine.query(&Filter::all()).await?.events.len())
 /// }
 /// ```
+///
+/// Over a store that keeps snapshots, it keeps the tenant's: it is a [`SnapshotStore`](crate::SnapshotStore).
 ///
 /// # What a tenant can learn of others
 /// - That they are there: positions and the head are the whole log's, so they tell how much all tenants write
@@ -210,7 +213,7 @@ impl<S: EventStore> EventStore for TenantStore<S> {
     /// Those of the store that hold through a view. No transaction of a caller's can be joined through one.
     fn capabilities(&self) -> Capabilities {
         let of_the_store = self.store.capabilities();
-        [Capability::Durable, Capability::Shared]
+        [Capability::Durable, Capability::Shared, Capability::Snapshots]
             .into_iter()
             .filter(|capability| of_the_store.has(*capability))
             .fold(Capabilities::none(), Capabilities::with)

@@ -51,6 +51,23 @@ pub trait Views: Send + Sync {
     fn finish(foldings: Self::Foldings<'_>) -> Self::State;
 }
 
+/// What views know of a log that holds these events, which come in its order: for whoever has the events already, as
+/// tests do. A [`DecisionMaker`](crate::DecisionMaker) reads them.
+///
+/// # Errors
+/// `InvalidInput` if a view's filter makes no sense; `Corrupt` if an event can't be decoded.
+pub fn known_of<V: Views>(views: &V, log: &[RecordedEvent]) -> Result<V::State> {
+    let mut foldings = views.begin()?;
+    for slot in V::slots(&mut foldings) {
+        let mut matching = log.iter().filter(|event| slot.filter().matches(event)).collect::<Vec<_>>();
+        if slot.reach() == Reach::Newest {
+            matching.drain(..matching.len().saturating_sub(1));
+        }
+        matching.into_iter().try_for_each(|event| slot.take(event))?;
+    }
+    Ok(V::finish(foldings))
+}
+
 /// A view that is being folded, whatever its state.
 #[doc(hidden)]
 #[async_trait]

@@ -8,7 +8,8 @@ pub enum Fault {
     None,
     /// It never reaches the store, and the caller is told so: `Unavailable`.
     BeforeCommit,
-    /// The store answers, and the answer is lost: `OutcomeUnknown` for an append, `Unavailable` for a read.
+    /// The store answers, and the answer is lost: `OutcomeUnknown` for an append, `Unavailable` for anything
+    /// else.
     AfterCommit,
     /// It reaches the store late.
     Late(Duration),

@@ -7,7 +7,7 @@ use std::task::Poll;
 use async_trait::async_trait;
 use eventsource_core::{
     Append, Appended, Capabilities, Changes, Error, EventStore, Filter, Page, Position, ReadOptions, Result,
-    StreamId, Version,
+    Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore, StreamId, Version,
 };
 
 use crate::{Fault, Faults};
@@ -37,6 +37,7 @@ pub struct Faulty<S> {
     store: S,
     on_append: Arc<Mutex<Faults>>,
     on_read: Arc<Mutex<Faults>>,
+    on_snapshots: Arc<Mutex<Faults>>,
     met: Arc<AtomicU64>,
 }
 
@@ -45,7 +46,7 @@ impl<S> Faulty<S> {
     #[must_use]
     pub fn new(store: S) -> Self {
         let none = || Arc::new(Mutex::new(Faults::none()));
-        Self { store, on_append: none(), on_read: none(), met: Arc::default() }
+        Self { store, on_append: none(), on_read: none(), on_snapshots: none(), met: Arc::default() }
     }
 
     /// Sets what appends meet.
@@ -55,10 +56,17 @@ impl<S> Faulty<S> {
         self
     }
 
-    /// Sets what everything else that is asked meets: pages, the head, streams' versions.
+    /// Sets what reading the log meets: pages, the head, streams' versions.
     #[must_use]
     pub fn on_read(mut self, faults: Faults) -> Self {
         self.on_read = Arc::new(Mutex::new(faults));
+        self
+    }
+
+    /// Sets what saving, loading and deleting snapshots meets.
+    #[must_use]
+    pub fn on_snapshots(mut self, faults: Faults) -> Self {
+        self.on_snapshots = Arc::new(Mutex::new(faults));
         self
     }
 
@@ -83,9 +91,16 @@ impl<S> Faulty<S> {
     }
 
     async fn read<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let lost = || Error::unavailable("the answer was lost on its way");
-        through(self.next(&self.on_read), call, lost).await
+        through(self.next(&self.on_read), call, unanswered).await
     }
+
+    async fn snapshot<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        through(self.next(&self.on_snapshots), call, unanswered).await
+    }
+}
+
+fn unanswered() -> Error {
+    Error::unavailable("the answer was lost on its way")
 }
 
 async fn through<T>(
@@ -158,5 +173,21 @@ impl<S: EventStore> EventStore for Faulty<S> {
 
     async fn close(&self) -> Result<()> {
         self.store.close().await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: SnapshotStore> SnapshotStore for Faulty<S> {
+    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<SnapshotSaved> {
+        self.snapshot(self.store.save_snapshot(snapshot)).await
+    }
+
+    async fn load_snapshot(&self, key: &SnapshotKey) -> Result<Option<Snapshot>> {
+        self.snapshot(self.store.load_snapshot(key)).await
+    }
+
+    async fn delete_snapshot(&self, key: &SnapshotKey) -> Result<()> {
+        self.snapshot(self.store.delete_snapshot(key)).await
     }
 }

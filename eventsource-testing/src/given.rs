@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 
 use eventsource_core::{Aggregate, DomainEvent, RecordedEvent};
 
-use crate::story::{Story, causes, encoded, say_the_same};
+use crate::story::{Story, causes, encoded, is_same};
 use crate::{Then, recorded_log};
 
 /// Begins a test of an aggregate: these events have happened. Then say `when` and `then`.
@@ -103,15 +103,10 @@ impl<A: Aggregate> Given<A> {
     where
         A::Command: fmt::Debug,
     {
-        let story = Story::new(&self.history, &command);
+        let story = Story::new(&self.history, format!("{command:#?}"));
         let mut state = self.state();
         let (outcome, again) = (state.decide(&command), state.decide(&command));
-        let is_pure = match (&outcome, &again) {
-            (Ok(events), Ok(again)) => say_the_same(&encoded(events), &encoded(again)),
-            (Err(rejection), Err(again)) => format!("{rejection:?}") == format!("{again:?}"),
-            _ => false,
-        };
-        if !is_pure {
+        if !is_same(&outcome, &again) {
             story.fail("asked again, the aggregate decides otherwise: `decide` is not pure", "");
         }
         for event in outcome.iter().flatten() {

@@ -3,6 +3,7 @@
 //! | | |
 //! |---|---|
 //! | [`given`] … when … then | what an aggregate decides, with a failure that shows a diff |
+//! | [`given_log`] … when … then | the same for decisions over boundaries; what views know |
 //! | [`recorded`], [`recorded_log`] | stored events without a store, for whatever folds or handles them |
 //! | [`ManualClock`], [`SequentialIds`] | time and ids that a test sets |
 //! | [`Faulty`] | any store, with answers that get lost, come late, or are given up |
@@ -12,6 +13,7 @@
 mod faults;
 mod faulty;
 mod given;
+mod given_log;
 mod manual_clock;
 mod recorded;
 mod sequential_ids;
@@ -21,6 +23,7 @@ mod then;
 pub use faults::{Fault, Faults};
 pub use faulty::Faulty;
 pub use given::{Given, given};
+pub use given_log::{GivenLog, given_log};
 pub use manual_clock::ManualClock;
 pub use recorded::{Recording, recorded, recorded_log};
 pub use sequential_ids::SequentialIds;

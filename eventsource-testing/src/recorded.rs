@@ -17,7 +17,6 @@ use eventsource_core::{NewEvent, Position, RecordedEvent, StreamId, Version};
 /// assert_eq!(shipped.version().map(|version| version.get()), Some(2));
 /// # Ok::<(), eventsource_core::Error>(())
 /// ```
-#[must_use]
 pub fn recorded(event: NewEvent) -> Recording {
     Recording { event, position: Position::from_raw(1), stream: None, recorded_at: DateTime::UNIX_EPOCH }
 }

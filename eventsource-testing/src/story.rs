@@ -1,4 +1,4 @@
-use std::fmt::{self, Write as _};
+use std::fmt::{Debug, Write as _};
 
 use eventsource_core::{DomainEvent, NewEvent, RecordedEvent};
 use similar::{ChangeTag, TextDiff};
@@ -11,9 +11,9 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    pub(crate) fn new(given: &[RecordedEvent], when: &dyn fmt::Debug) -> Self {
+    pub(crate) fn new(given: &[RecordedEvent], when: String) -> Self {
         let given = given.iter().map(|event| format!("{} {}", event.event_type(), event.payload().as_json()));
-        Self { given: given.collect(), when: format!("{when:#?}") }
+        Self { given: given.collect(), when }
     }
 
     /// Fails the test: the story with `headline` above and `then` below.
@@ -50,6 +50,16 @@ pub(crate) fn say_the_same(some: &[NewEvent], others: &[NewEvent]) -> bool {
                 && one.all_tags() == other.all_tags()
                 && one.payload() == other.payload()
         })
+}
+
+/// Whether two answers to one question are the same.
+#[track_caller]
+pub(crate) fn is_same<E: DomainEvent, R: Debug>(one: &Result<Vec<E>, R>, other: &Result<Vec<E>, R>) -> bool {
+    match (one, other) {
+        (Ok(events), Ok(others)) => say_the_same(&encoded(events), &encoded(others)),
+        (Err(rejection), Err(other)) => format!("{rejection:?}") == format!("{other:?}"),
+        _ => false,
+    }
 }
 
 /// The lines in which two lists of events differ, among those in which they don't.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventsource_core::{
-    Append, Appended, Capability, ErrorKind, EventStore, EventStoreExt, Filter, NewEvent, Position, Result,
-    StreamId,
+    Append, Appended, Capability, Clock, ErrorKind, EventStore, EventStoreExt, Filter, NewEvent, Payload,
+    Position, Result, Snapshot, SnapshotKey, SnapshotStore, StreamId,
 };
 use eventsource_memory::MemoryStore;
-use eventsource_testing::{Fault, Faults, Faulty, SequentialIds};
+use eventsource_testing::{Fault, Faults, Faulty, ManualClock, SequentialIds};
 
 fn append() -> Append {
-    Append::events([NewEvent::new("Happened", &()).unwrap()])
+    Append::events([NewEvent::new("Happened", &()).expect("it is valid")])
 }
 
 fn kind<T>(answer: Result<T>) -> Option<ErrorKind> {
@@ -76,6 +76,29 @@ async fn reads_have_faults_of_their_own() {
     assert_eq!(kind(store.query(&Filter::all()).await), None);
     assert_eq!(kind(store.stream_version(&stream).await), LOST);
     assert_eq!(kind(store.stream_version(&stream).await), None);
+    assert_eq!(store.faults_met(), 3);
+}
+
+#[tokio::test]
+async fn snapshots_have_faults_of_their_own() {
+    let faults =
+        Faults::none().nth(1, Fault::BeforeCommit).nth(3, Fault::AfterCommit).nth(5, Fault::BeforeCommit);
+    let store = Faulty::new(MemoryStore::new()).on_snapshots(faults);
+    let key = SnapshotKey::view("count", Filter::all().fingerprint()).unwrap();
+    let snapshot = Snapshot {
+        key: key.clone(),
+        version: None,
+        position: Position::from_raw(1),
+        schema_version: 1,
+        state: Payload::from_json("1").unwrap(),
+        taken_at: ManualClock::at("2026-01-02T09:00:00Z").now(),
+    };
+    assert_eq!(kind(store.save_snapshot(snapshot.clone()).await), LOST);
+    assert_eq!(store.load_snapshot(&key).await.unwrap(), None, "it never came there");
+    assert_eq!(kind(store.save_snapshot(snapshot.clone()).await), LOST);
+    assert_eq!(store.load_snapshot(&key).await.unwrap(), Some(snapshot), "only the answer was lost");
+    assert_eq!(kind(store.delete_snapshot(&key).await), LOST);
+    store.delete_snapshot(&key).await.unwrap();
     assert_eq!(store.faults_met(), 3);
 }
 

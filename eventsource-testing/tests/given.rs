@@ -4,11 +4,11 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use eventsource_core::{Aggregate, DomainEvent, Result, Tag};
-use eventsource_testing::{Given, given};
+use eventsource_core::{Aggregate, Boundary, Decision, DomainEvent, NewEvent, Result, Tag, decision};
+use eventsource_testing::{Given, given, given_log};
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 enum AccountEvent {
     Deposited {
@@ -22,7 +22,7 @@ enum AccountEvent {
     Broken(Unreadable),
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Unreadable {
     #[serde(skip_serializing)]
     #[expect(dead_code, reason = "it is there to be missed")]
@@ -205,6 +205,82 @@ fn an_aggregate_that_is_not_pure_is_found() {
     let text = failure(|| five().when(Whim));
     assert!(
         text.starts_with("asked again, the aggregate decides otherwise: `decide` is not pure\n"),
+        "{text}"
+    );
+}
+
+/// Draws what was paid in the north, and counts.
+fn draw_north(limit: u64) -> impl Decision<Event = AccountEvent, Rejection = No> {
+    let withdrawn = Boundary::of_types(["Withdrawn"]).tagged("cash", "north").count();
+    let newest = Boundary::of_types(["Deposited"]).last::<AccountEvent>();
+    decision((withdrawn, newest), move |(withdrawn, newest)| match newest {
+        None => Err(No::Closed),
+        Some(_) if withdrawn >= limit => Err(No::Overdrawn { missing: withdrawn }),
+        Some(_) => Ok(vec![north(withdrawn)]),
+    })
+}
+
+#[test]
+fn a_decision_knows_what_its_views_match() {
+    let south = || Withdrawn { cents: 9, at: "south".to_owned() };
+    let log = || given_log([Deposited { cents: 5 }, north(1), south()]).and([north(2)]);
+    log().when("north is drawn", draw_north(3)).then([north(2)]);
+    log().when("north is drawn", draw_north(2)).then_rejected(No::Overdrawn { missing: 2 });
+    given_log([north(1)]).when("north is drawn", draw_north(9)).then_rejected(No::Closed);
+    let stored = NewEvent::new("Withdrawn", &()).unwrap().tag("cash", "north").unwrap();
+    let count = Boundary::of_types(["Withdrawn"]).tagged("cash", "north").count();
+    assert_eq!(log().and_stored([stored]).known(&count), 3);
+    assert_eq!(log().into_log().len(), 4);
+}
+
+#[test]
+fn a_decision_that_differs_is_shown_with_its_log() {
+    let text = failure(|| {
+        given_log([Deposited { cents: 5 }, north(1)]).when("north is drawn", draw_north(3)).then([north(2)])
+    });
+    assert_eq!(
+        text,
+        "decided otherwise than expected
+
+given
+  1. Deposited {\"cents\":5}
+  2. Withdrawn {\"cents\":1,\"at\":\"north\"}
+when
+  north is drawn
+then (- expected, + decided)
+  Withdrawn [cash:north]
+    {
+      \"at\": \"north\",
+-     \"cents\": 2
++     \"cents\": 1
+    }
+"
+    );
+}
+
+#[test]
+fn a_decision_that_is_not_pure_is_found() {
+    let drawn = AtomicU64::new(0);
+    let whim = decision(Boundary::of_types(["Withdrawn"]).count(), |_| {
+        Ok::<_, No>(vec![north(drawn.fetch_add(1, Ordering::SeqCst))])
+    });
+    let text = failure(|| given_log([north(1)]).when("on a whim", &whim));
+    assert!(
+        text.starts_with("made again, the decision comes to something else: `decide` is not pure\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_can_not_be_known_is_told() {
+    let broken = Boundary::of_types(["Deposited"]).fold(0, |sum, event| match event {
+        Deposited { cents } => sum + cents,
+        _ => sum,
+    });
+    let stored = NewEvent::new("Deposited", "nonsense").unwrap();
+    let text = failure(|| given_log([north(1)]).and_stored([stored]).known(&broken));
+    assert!(
+        text.starts_with("what is to be known can't be read: the event Deposited at position 2"),
         "{text}"
     );
 }

@@ -146,6 +146,12 @@ mod documents {
 
     #[doc = include_str!("../../docs/guide/values.md")]
     struct Values;
+    #[doc = include_str!("../../docs/guide/tenancy.md")]
+    struct Tenancy;
+
+    #[doc = include_str!("../../docs/guide/testing.md")]
+    struct Testing;
+
     #[doc = include_str!("../../docs/guide/orders.md")]
     struct Orders;
 }

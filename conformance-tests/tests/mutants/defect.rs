@@ -119,6 +119,14 @@ pub(crate) enum Defect {
     TellsOthersVersions,
     /// A tenant's view that takes a stream only if it stays as absent as it saw it.
     TakesAnyForNoStream,
+    /// A tenant's view that keeps snapshots under no tenant.
+    KeepsSnapshotsForAll,
+    /// A tenant's view that keeps snapshots of streams that the tenant has not.
+    KeepsSnapshotsOfAnothersStream,
+    /// A tenant's view that takes another tenant's key for its own.
+    TakesAnothersSnapshotKey,
+    /// A tenant's view that gives snapshots back under another key than it was asked for.
+    ShowsTheTenantsKey,
     /// Replaces whatever snapshot is there.
     ReplacesANewerSnapshot,
     /// Looks whether a newer snapshot is there, and saves a moment later.

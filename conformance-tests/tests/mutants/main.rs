@@ -13,12 +13,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use conformance_tests::{Case, Fixture, Harness, Log, Setup, Stores, judge};
-use eventsource_core::{Capability, EventStore, OutboxFilter, Position, Result, SystemClock, TenantId};
+use eventsource_core::{
+    Capability, EventStore, OutboxFilter, Position, Result, SnapshotStore, SystemClock, TenantId,
+};
 
 use defect::Defect;
 use snapshots::MutantSnapshots;
 use store::{Ground, Mutant};
-use tenant::BrokenView;
+use tenant::{BrokenSnapshots, BrokenView};
 
 macro_rules! mutants {
     ($($defect:ident: $($group:ident::$case:ident $(says $text:literal)?),+;)+) => {
@@ -204,6 +206,15 @@ mutants! {
         tenant_store::another_tenants_stream_is_as_if_absent;
     TakesAnyForNoStream:
         tenant_store::any_never_conflicts_within_a_tenant;
+    KeepsSnapshotsForAll:
+        tenant_snapshots::a_tenants_snapshots_are_not_there_for_others,
+        tenant_snapshots::a_tenants_snapshot_comes_back_under_the_same_key;
+    KeepsSnapshotsOfAnothersStream:
+        tenant_snapshots::a_snapshot_of_another_tenants_stream_is_refused;
+    TakesAnothersSnapshotKey:
+        tenant_snapshots::a_key_that_names_another_tenant_is_refused;
+    ShowsTheTenantsKey:
+        tenant_snapshots::a_tenants_snapshot_comes_back_under_the_same_key;
     ReplacesANewerSnapshot:
         snapshots::an_older_snapshot_is_stale_and_changes_nothing;
     LooksForANewerSnapshotBeforeTheLock:
@@ -279,6 +290,16 @@ impl Harness for Mutants {
     fn tenant_store(&self, store: Arc<dyn EventStore>, tenant: TenantId) -> Arc<dyn EventStore> {
         Arc::new(BrokenView::new(store, tenant, self.0))
     }
+
+    fn tenant_snapshots(
+        &self,
+        events: Arc<dyn EventStore>,
+        store: Arc<dyn SnapshotStore>,
+        tenant: TenantId,
+    ) -> Arc<dyn SnapshotStore> {
+        let whole = Whole.tenant_snapshots(events, store.clone(), tenant);
+        Arc::new(BrokenSnapshots { whole, store, tenant, defect: self.0 })
+    }
 }
 
 /// A store, and what it stores beside the log.
@@ -287,6 +308,24 @@ fn stores(handle: Mutant) -> Stores {
     Stores::from(handle.clone())
         .with_outbox(handle.clone())
         .with_snapshots(Arc::new(MutantSnapshots { handle }))
+}
+
+/// For what a harness does that says nothing else.
+struct Whole;
+
+#[async_trait]
+impl Harness for Whole {
+    fn name(&self) -> &'static str {
+        "whole"
+    }
+
+    fn lacks(&self) -> &'static [(Capability, &'static str)] {
+        &[]
+    }
+
+    async fn fresh(&self, setup: Setup) -> Result<Fixture> {
+        Mutants(Defect::None).fresh(setup).await
+    }
 }
 
 struct Kept(Arc<Ground>);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use eventsource_core::{
     Append, Appended, Capabilities, Changes, Error, EventStore, EventStoreExt, ExpectedVersion, Filter, Page,
-    Position, ReadOptions, Result, StreamId, TenantId, TenantStore, Version,
+    Position, ReadOptions, Result, Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore, StreamId, TenantId,
+    TenantStore, Version,
 };
 use tokio::time::sleep;
 
@@ -135,5 +136,56 @@ impl EventStore for BrokenView {
 
     async fn close(&self) -> Result<()> {
         self.whole.close().await
+    }
+}
+
+/// A tenant's snapshots that are broken above the whole ones; `store` is what both keep them in.
+#[derive(Debug)]
+pub(crate) struct BrokenSnapshots {
+    pub(crate) whole: Arc<dyn SnapshotStore>,
+    pub(crate) store: Arc<dyn SnapshotStore>,
+    pub(crate) tenant: TenantId,
+    pub(crate) defect: Defect,
+}
+
+impl BrokenSnapshots {
+    fn key(&self, key: &SnapshotKey) -> SnapshotKey {
+        match self.defect {
+            Defect::TakesAnothersSnapshotKey => key.clone().in_tenant(self.tenant),
+            _ => key.clone(),
+        }
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl SnapshotStore for BrokenSnapshots {
+    async fn save_snapshot(&self, mut snapshot: Snapshot) -> Result<SnapshotSaved> {
+        snapshot.key = self.key(&snapshot.key);
+        match self.defect {
+            Defect::KeepsSnapshotsForAll => self.store.save_snapshot(snapshot).await,
+            Defect::KeepsSnapshotsOfAnothersStream => {
+                snapshot.key = snapshot.key.in_tenant(self.tenant);
+                self.store.save_snapshot(snapshot).await
+            }
+            _ => self.whole.save_snapshot(snapshot).await,
+        }
+    }
+
+    async fn load_snapshot(&self, key: &SnapshotKey) -> Result<Option<Snapshot>> {
+        let key = self.key(key);
+        match self.defect {
+            Defect::KeepsSnapshotsForAll => self.store.load_snapshot(&key).await,
+            Defect::ShowsTheTenantsKey => self.store.load_snapshot(&key.in_tenant(self.tenant)).await,
+            _ => self.whole.load_snapshot(&key).await,
+        }
+    }
+
+    async fn delete_snapshot(&self, key: &SnapshotKey) -> Result<()> {
+        let key = self.key(key);
+        match self.defect {
+            Defect::KeepsSnapshotsForAll => self.store.delete_snapshot(&key).await,
+            _ => self.whole.delete_snapshot(&key).await,
+        }
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::Slot;
 use crate::{
     Append, Appended, Capabilities, Changes, Error, EventStore, Filter, Page, Position, ReadOptions, Result,
-    StreamId, Version,
+    Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore, StreamId, Version,
 };
 
 /// A store that a [`TenantRouter`](super::TenantRouter) keeps open for as long as this is held.
@@ -73,5 +73,21 @@ impl<S: EventStore + ?Sized + 'static> EventStore for Routed<S> {
     /// Refused: others may use the store, and the router closes it in time. Drop this instead.
     async fn close(&self) -> Result<()> {
         Err(Error::invalid_input("a store that a router opened is closed by the router"))
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: SnapshotStore + ?Sized + 'static> SnapshotStore for Routed<S> {
+    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<SnapshotSaved> {
+        self.store.save_snapshot(snapshot).await
+    }
+
+    async fn load_snapshot(&self, key: &SnapshotKey) -> Result<Option<Snapshot>> {
+        self.store.load_snapshot(key).await
+    }
+
+    async fn delete_snapshot(&self, key: &SnapshotKey) -> Result<()> {
+        self.store.delete_snapshot(key).await
     }
 }
