@@ -12,8 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use clap::Parser;
 use eventsource_core::{
-    Append, EventPublisher, EventStore, ExpectedVersion, Filter, NewEvent, Outbox, RecordedEvent, Relay,
-    RelayConfig, RetryPolicy, StreamId,
+    Append, EventPublisher, ExpectedVersion, Filter, NewEvent, Outbox, RecordedEvent, Relay, RelayConfig,
+    RetryPolicy, StreamId,
 };
 use examples::StoreArguments;
 use tokio::sync::mpsc;
