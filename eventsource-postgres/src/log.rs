@@ -1,5 +1,7 @@
 use eventsource_core::{Clock, OutboxFilter, Result};
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgArguments, PgPool};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Postgres};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -48,4 +50,12 @@ impl Log {
     pub(crate) fn is_preparing(&self) -> bool {
         self.statements == Statements::Prepared
     }
+
+    /// A statement on this schema.
+    pub(crate) fn statement(&self, sql: &str) -> Statement {
+        sqlx::query(AssertSqlSafe(self.schema.fill_in(sql))).persistent(self.is_preparing())
+    }
 }
+
+/// A statement without its values.
+pub(crate) type Statement = Query<'static, Postgres, PgArguments>;

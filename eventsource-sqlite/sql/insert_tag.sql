@@ -1,1 +1,1 @@
-INSERT INTO main.event_tags (tag, position) VALUES (?1, ?2)
+INSERT OR FAIL INTO main.event_tags (tag, position) VALUES (?, ?)

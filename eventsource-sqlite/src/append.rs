@@ -7,10 +7,13 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use crate::error::SqliteError;
 use crate::filter::first_match;
+use crate::inserts::Inserts;
 use crate::outbox::OutboxWriter;
+use crate::pending::Pending;
 use crate::read::event_at;
 use crate::row::{self, Place};
 use crate::stream;
+use crate::versions::Versions;
 
 /// Judges and writes appends, one after the other, within transactions that somebody else begins and ends. Its
 /// statements are prepared once.
@@ -18,12 +21,14 @@ pub(crate) struct Appender<'c> {
     connection: &'c Connection,
     position_of_event: CachedStatement<'c>,
     newest_of_stream: CachedStatement<'c>,
-    insert_event: CachedStatement<'c>,
-    insert_tag: CachedStatement<'c>,
+    events: Inserts<'c>,
+    tags: Inserts<'c>,
     head: CachedStatement<'c>,
     set_head: CachedStatement<'c>,
     /// None where the outbox is off.
     outbox: Option<OutboxWriter<'c>>,
+    data_version: CachedStatement<'c>,
+    versions: Versions,
 }
 
 /// Why an append was not written.
@@ -49,47 +54,99 @@ impl From<rusqlite::Error> for Refusal {
 
 type Judgement<T> = std::result::Result<T, Refusal>;
 
+/// When it is found out that an append's events are stored already, which hardly ever is so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retries {
+    /// Before the append is judged.
+    LookedUp,
+    /// When a version or a condition stands in its way. If none does, inserting it fails.
+    NoticedLate,
+}
+
 impl<'c> Appender<'c> {
     pub(crate) fn new(connection: &'c Connection, outbox: Option<&OutboxFilter>) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
             position_of_event: connection.prepare_cached(include_str!("../sql/position_of_event.sql"))?,
             newest_of_stream: connection.prepare_cached(stream::NEWEST)?,
-            insert_event: connection.prepare_cached(include_str!("../sql/insert_event.sql"))?,
-            insert_tag: connection.prepare_cached(include_str!("../sql/insert_tag.sql"))?,
+            events: Inserts::new(connection, include_str!("../sql/insert_event.sql")),
+            tags: Inserts::new(connection, include_str!("../sql/insert_tag.sql")),
             head: connection.prepare_cached(include_str!("../sql/head.sql"))?,
             set_head: connection.prepare_cached(include_str!("../sql/set_head.sql"))?,
             outbox: outbox.map(|filter| OutboxWriter::new(connection, filter)).transpose()?,
+            data_version: connection.prepare_cached(include_str!("../sql/data_version.sql"))?,
+            versions: Versions::default(),
         })
     }
 
-    /// The newest position. The transaction holds the write lock, or it may be another's tomorrow.
-    pub(crate) fn head(&mut self) -> rusqlite::Result<i64> {
-        self.head.query_row([], |row| row.get(0))
+    /// Begins to append, behind the newest position. The transaction holds the write lock, or it may be another's
+    /// tomorrow.
+    pub(crate) fn begin<'a>(&mut self) -> rusqlite::Result<Pending<'a>> {
+        self.versions.begin(self.data_version.query_row([], |row| row.get(0))?);
+        self.head.query_row([], |row| row.get(0)).map(Pending::behind)
     }
 
-    /// Makes `head` the newest position.
-    pub(crate) fn set_head(&mut self, head: i64) -> rusqlite::Result<()> {
-        self.set_head.execute([head]).map(drop)
+    /// Forgets what it knows from its appends: something of them is undone, or somebody else has appended.
+    pub(crate) fn forget(&mut self) {
+        self.versions.forget();
     }
 
-    /// Writes `append` behind `head`, which moves, unless something stands in its way. It is validated already.
-    pub(crate) fn append(
+    /// Judges `append`, and gives its events their places if nothing stands in its way. It is validated already.
+    ///
+    /// Its events are inserted by [`finish`](Self::finish) at the latest. What fails then is known to be of one of the
+    /// appends only.
+    pub(crate) fn append<'a>(
         &mut self,
-        append: &Append,
-        head: &mut i64,
+        append: &'a Append,
+        pending: &mut Pending<'a>,
         now: DateTime<Utc>,
+        retries: Retries,
     ) -> Judgement<Appended> {
-        if let Some(stored) = self.stored(append)? {
+        if retries == Retries::LookedUp
+            && let Some(stored) = self.stored(append, pending)?
+        {
             return Ok(stored);
         }
-        let versions = self.expected_versions(append)?;
-        self.check_conditions(append, *head)?;
-        self.insert(append, &versions, head, to_microseconds(now)?)
+        match self.judge(append, pending) {
+            Ok(versions) => self.place(append, &versions, pending, to_microseconds(now)?),
+            // A retry is one, whatever versions and conditions say by now.
+            Err(Refusal::Judged(error)) if retries == Retries::NoticedLate && error.is_conflict() => {
+                self.stored(append, pending)?.ok_or(Refusal::Judged(error))
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Inserts what is pending, and makes its last position the newest.
+    pub(crate) fn finish(&mut self, pending: &mut Pending<'_>) -> rusqlite::Result<()> {
+        self.insert(pending)?;
+        self.set_head.execute([pending.head()]).map(drop)
+    }
+
+    /// Inserts what is pending.
+    pub(crate) fn insert(&mut self, pending: &mut Pending<'_>) -> rusqlite::Result<()> {
+        self.events.insert(pending.events(), row::bind)?;
+        let tags = pending
+            .events()
+            .iter()
+            .flat_map(|(event, place)| event.all_tags().iter().map(|tag| (tag.as_str(), place.position)));
+        self.tags.insert(&tags.collect::<Vec<_>>(), |statement, index, (tag, position)| {
+            statement.raw_bind_parameter(index, tag)?;
+            statement.raw_bind_parameter(index + 1, position)?;
+            Ok(tag.len())
+        })?;
+        if let Some(outbox) = &mut self.outbox {
+            for (event, place) in pending.events() {
+                outbox.put(event, place)?;
+            }
+        }
+        pending.clear();
+        Ok(())
     }
 
     /// What this very append came to when it was stored before, if it was.
-    fn stored(&mut self, append: &Append) -> Judgement<Option<Appended>> {
+    fn stored(&mut self, append: &Append, pending: &mut Pending<'_>) -> Judgement<Option<Appended>> {
+        self.insert(pending)?;
         let mut taken = None;
         for (index, (_, event)) in append.each_event().enumerate() {
             if let Some(position) = self.position_of(event.event_id())? {
@@ -131,28 +188,40 @@ impl<'c> Appender<'c> {
         Ok(Some(Appended { first, last, versions, replayed: true }))
     }
 
-    /// The version that each part's stream has, if the append may have it so; in the parts' order.
-    fn expected_versions(&mut self, append: &Append) -> Judgement<Vec<Option<Version>>> {
+    /// The version that each part's stream has, in the parts' order, if the append may be written.
+    fn judge(&mut self, append: &Append, pending: &mut Pending<'_>) -> Judgement<Vec<Option<Version>>> {
         let mut versions = Vec::with_capacity(append.parts().len());
         for part in append.parts() {
             let Some(stream) = part.stream() else {
                 versions.push(None);
                 continue;
             };
-            let newest = stream::newest(&mut self.newest_of_stream, stream)?;
-            let actual = newest.map(|(version, _)| Version::try_from(version)).transpose()?;
+            let actual = self.version_of(stream)?;
             if !part.expected().is_met_by(actual) {
                 let (stream, expected) = (stream.clone(), part.expected());
                 return Err(Refusal::Judged(Conflict::StreamVersion { stream, expected, actual }.into()));
             }
             versions.push(actual);
         }
+        self.check_conditions(append, pending)?;
         Ok(versions)
     }
 
-    fn check_conditions(&mut self, append: &Append, head: i64) -> Judgement<()> {
+    fn version_of(&mut self, stream: &StreamId) -> Judgement<Option<Version>> {
+        if let Some(known) = self.versions.get(stream) {
+            return Ok(Some(known));
+        }
+        let newest = stream::newest(&mut self.newest_of_stream, stream)?;
+        Ok(newest.map(|(version, _)| Version::try_from(version)).transpose()?)
+    }
+
+    fn check_conditions(&mut self, append: &Append, pending: &mut Pending<'_>) -> Judgement<()> {
         for condition in append.conditions() {
-            let found = first_match(self.connection, condition.filter(), condition.after_position(), head)?;
+            if pending.could_match(condition.filter()) {
+                self.insert(pending)?;
+            }
+            let (filter, after) = (condition.filter(), condition.after_position());
+            let found = first_match(self.connection, filter, after, pending.head())?;
             if let Some(position) = found {
                 let event_type: String = self
                     .connection
@@ -167,37 +236,34 @@ impl<'c> Appender<'c> {
         Ok(())
     }
 
-    fn insert(
+    /// Gives the events of `append` the next positions and versions.
+    fn place<'a>(
         &mut self,
-        append: &Append,
+        append: &'a Append,
         versions: &[Option<Version>],
-        head: &mut i64,
+        pending: &mut Pending<'a>,
         recorded_at: DateTime<Utc>,
     ) -> Judgement<Appended> {
-        let first = *head + 1;
-        let mut position = *head;
+        let before = pending.head();
         let mut append_index = 0;
         let mut reached = Vec::new();
         for (part, &before) in append.parts().iter().zip(versions) {
             let mut version = before;
             for event in part.events() {
-                position += 1;
                 version = Some(version.map_or(Version::FIRST, Version::next));
-                let stream = part.stream().zip(version);
-                let place = Place { position, stream, append_index, recorded_at };
-                row::insert(&mut self.insert_event, event, &place)?;
-                for tag in event.all_tags() {
-                    self.insert_tag.execute((tag.as_str(), position))?;
-                }
-                if let Some(outbox) = &mut self.outbox {
-                    outbox.put(event, &place)?;
-                }
+                let (position, stream) = (pending.head() + 1, part.stream().zip(version));
+                pending.push(event, Place { position, stream, append_index, recorded_at });
                 append_index += 1;
+                if pending.are_many() {
+                    self.insert(pending)?;
+                }
             }
-            reached.extend(part.stream().cloned().zip(version));
+            if let Some((stream, version)) = part.stream().zip(version) {
+                self.versions.set(stream, version);
+                reached.push((stream.clone(), version));
+            }
         }
-        *head = position;
-        let (first, last) = (Position::try_from(first)?, Position::try_from(position)?);
+        let (first, last) = (Position::try_from(before + 1)?, Position::try_from(pending.head())?);
         Ok(Appended { first, last, versions: reached, replayed: false })
     }
 

@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use eventsource_core::{Append, Appended, Error, Result};
 use rusqlite::Connection;
 
-use crate::append::{Appender, Refusal, in_savepoint, refused};
+use crate::append::{Appender, Refusal, Retries, in_savepoint, refused};
 use crate::connection::begin_immediate;
 use crate::error::{SqliteError, commit_failed};
+use crate::pending::Pending;
 
 /// What each append of a batch came to, in the batch's order, and whether anything was written.
 pub(crate) struct Verdicts {
@@ -25,21 +26,24 @@ pub(crate) fn write<'a>(
     let mut attempt = Attempt { connection, appender, now, busy_timeout };
     let outcome = match attempt.run(batch.clone(), Care::Light) {
         // One of them failed where none was expected to, and left the transaction unusable. Begin again, slower.
-        Err(Failure::OfOne) => attempt.run(batch.clone(), Care::Savepoints),
+        Err(Failure::OfOne) => {
+            attempt.appender.forget();
+            attempt.run(batch.clone(), Care::Savepoints)
+        }
         outcome => outcome,
     };
-    outcome.unwrap_or_else(|failure| Verdicts {
-        each: (0..batch.len()).map(|_| Err(failure.tell())).collect(),
-        wrote: false,
+    outcome.unwrap_or_else(|failure| {
+        attempt.appender.forget();
+        Verdicts { each: (0..batch.len()).map(|_| Err(failure.tell())).collect(), wrote: false }
     })
 }
 
 /// How to guard the appends of a batch from each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Care {
-    /// Everything is checked before anything is inserted, so a refused append has nothing to undo.
+    /// A refused append has nothing to undo, and what is accepted is inserted together.
     Light,
-    /// Each is undone by itself if an insert fails.
+    /// Each is inserted, and undone if that fails, by itself.
     Savepoints,
 }
 
@@ -81,36 +85,52 @@ impl Attempt<'_, '_> {
     ) -> std::result::Result<Verdicts, Failure> {
         // Rolls back when it is dropped, unless it was committed: no way out of here leaves a transaction open.
         let transaction = begin_immediate(self.connection, self.busy_timeout)?;
-        let before = self.appender.head()?;
-        let mut head = before;
+        let mut pending = self.appender.begin()?;
+        let before = pending.head();
         let mut each = Vec::with_capacity(batch.len());
+        let fatal = |error: SqliteError| {
+            let of_one = care == Care::Light && error.is_of_one_request() && !transaction.is_autocommit();
+            if of_one { Failure::OfOne } else { Failure::OfAll(error) }
+        };
         for append in batch {
-            each.push(match self.append(append, &mut head, care) {
-                Err(Refusal::Failed(error)) if !error.is_of_one_request() || transaction.is_autocommit() => {
-                    return Err(Failure::OfAll(error));
+            each.push(match self.append(append, &mut pending, care) {
+                Err(Refusal::Failed(error))
+                    if care == Care::Light || !error.is_of_one_request() || transaction.is_autocommit() =>
+                {
+                    return Err(fatal(error));
                 }
-                Err(Refusal::Failed(_)) if care == Care::Light => return Err(Failure::OfOne),
                 judgement => judgement.map_err(refused),
             });
         }
-        let wrote = head != before;
+        let wrote = pending.head() != before;
         if wrote {
-            self.appender.set_head(head)?;
+            self.appender.finish(&mut pending).map_err(|error| fatal(error.into()))?;
             transaction.commit().map_err(|error| Failure::AtCommit(error.into()))?;
         }
         Ok(Verdicts { each, wrote })
     }
 
-    fn append(
+    fn append<'a>(
         &mut self,
-        append: &Append,
-        head: &mut i64,
+        append: &'a Append,
+        pending: &mut Pending<'a>,
         care: Care,
     ) -> std::result::Result<Appended, Refusal> {
+        let Self { connection, appender, now, .. } = self;
         match care {
-            Care::Light => self.appender.append(append, head, self.now),
+            Care::Light => appender.append(append, pending, *now, Retries::NoticedLate),
             Care::Savepoints => {
-                in_savepoint(self.connection, || self.appender.append(append, head, self.now))
+                let before = pending.head();
+                let judgement = in_savepoint(connection, || {
+                    let appended = appender.append(append, pending, *now, Retries::LookedUp)?;
+                    appender.insert(pending)?;
+                    Ok(appended)
+                });
+                if judgement.is_err() {
+                    *pending = Pending::behind(before);
+                    appender.forget();
+                }
+                judgement
             }
         }
     }

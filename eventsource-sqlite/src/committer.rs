@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 
-use eventsource_core::{Append, Appended, ChangeSignal, Result};
+use eventsource_core::{Append, Appended, ChangeSignal, Error, Result};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -11,9 +11,12 @@ use crate::append::Appender;
 use crate::batch;
 use crate::changes::OthersChanges;
 use crate::config::{Location, SqliteConfig};
+use crate::connection::{LARGE_WAL, patiently};
 use crate::error::failed;
+use crate::files::Files;
 use crate::queue::{Places, Queued};
 use crate::readers::{GiveAnswer, ReadJob};
+use crate::wal::WalGuard;
 
 /// What the writer is asked to do.
 pub(crate) enum Job {
@@ -61,16 +64,25 @@ impl Watching {
 
 impl Committer {
     /// Works until everybody who could send a job is gone, and everything that was sent is done.
-    pub(crate) fn run(self, connection: &Connection) -> Result<()> {
-        let broken = |error| failed("preparing to write", error);
-        let mut appender = Appender::new(connection, self.config.outbox.as_ref()).map_err(broken)?;
-        let mut others = OthersChanges::new(connection, self.config.poll_interval).map_err(broken)?;
+    pub(crate) fn run(self, connection: &Connection, files: Option<Files>) -> Result<()> {
+        let (mut appender, mut others) = self.prepare(connection)?;
+        let mut files = files.map(|files| OpenFiles { files, in_place: true, wal: WalGuard::new(LARGE_WAL) });
         let mut jobs = Vec::with_capacity(self.config.batch_limit.min(1_024));
         while self.receive(connection, &mut others, &mut jobs) {
-            self.work(connection, &mut appender, &mut jobs);
+            self.work(connection, &mut appender, &mut files, &mut jobs);
             self.look(connection, &mut others);
         }
         Ok(())
+    }
+
+    fn prepare<'c>(&self, connection: &'c Connection) -> Result<(Appender<'c>, OthersChanges)> {
+        let broken = |error| failed("preparing to write", error);
+        let timeout = self.config.busy_timeout;
+        let outbox = self.config.outbox.as_ref();
+        let appender = patiently(timeout, || Appender::new(connection, outbox)).map_err(broken)?;
+        let interval = self.config.poll_interval;
+        let others = patiently(timeout, || OthersChanges::new(connection, interval)).map_err(broken)?;
+        Ok((appender, others))
     }
 
     /// Waits for jobs and takes those that are there; returns whether there were any before the end.
@@ -120,34 +132,103 @@ impl Committer {
         }
     }
 
-    fn work(&self, connection: &Connection, appender: &mut Appender<'_>, jobs: &mut Vec<Job>) {
+    fn work(
+        &self,
+        connection: &Connection,
+        appender: &mut Appender<'_>,
+        files: &mut Option<OpenFiles>,
+        jobs: &mut Vec<Job>,
+    ) {
         let mut requests = Vec::with_capacity(jobs.len());
         let mut others = Vec::new();
+        let mut foreign = false;
         for job in jobs.drain(..) {
             match job {
                 Job::Append(request) => requests.push(request),
                 Job::Read(read) => {
                     others.push(Box::new(move |connection: &Connection| read(Ok(connection))) as WriteJob);
                 }
-                Job::Write(write) => others.push(write),
+                Job::Write(write) => {
+                    others.push(write);
+                    foreign = true;
+                }
                 Job::Watch => {}
             }
         }
         if !requests.is_empty() {
-            let appends = requests.iter().map(|request| &request.append);
-            let (now, timeout) = (self.config.clock.now(), self.config.busy_timeout);
-            let verdicts = batch::write(connection, appender, appends, now, timeout);
-            if verdicts.wrote {
-                self.signal.notify();
-            }
-            for (request, verdict) in requests.into_iter().zip(verdicts.each) {
-                // Whoever asked may have gone; what was written stays.
-                let _ = request.answer.send(verdict);
-            }
+            self.append(connection, appender, files, requests);
         }
         for job in others {
             job(connection)();
         }
+        if foreign {
+            // On this same connection: `data_version` doesn't tell if they appended.
+            appender.forget();
+        }
+    }
+
+    fn append(
+        &self,
+        connection: &Connection,
+        appender: &mut Appender<'_>,
+        files: &mut Option<OpenFiles>,
+        requests: Vec<Request>,
+    ) {
+        if let Some(files) = files
+            && !files.in_place
+            && let Err(error) = files.look()
+        {
+            return refuse(requests, || Error::unavailable(error.to_string()));
+        }
+        let now = match self.config.now() {
+            Ok(now) => now,
+            Err(error) => return refuse(requests, || Error::backend(error.to_string())),
+        };
+        let appends = requests.iter().map(|request| &request.append);
+        let verdicts = batch::write(connection, appender, appends, now, self.config.busy_timeout);
+        if verdicts.wrote {
+            self.signal.notify();
+        }
+        let found = match files {
+            Some(files) if verdicts.wrote => files.look(),
+            _ => Ok(0),
+        };
+        for (request, mut verdict) in requests.into_iter().zip(verdicts.each) {
+            if let (Ok(_), Err(error)) = (&verdict, &found) {
+                verdict = Err(Error::outcome_unknown(error.to_string()));
+            }
+            // Whoever asked may have gone; what was written stays.
+            let _ = request.answer.send(verdict);
+        }
+        // Nobody waits for this.
+        if let (Some(files), Ok(wal_size)) = (files, found)
+            && let Err(error) = files.wal.see_to(connection, wal_size)
+        {
+            tracing::warn!(location = %self.config.location, %error, "the WAL can't be written back");
+        }
+    }
+}
+
+/// What the writer knows of its files.
+struct OpenFiles {
+    files: Files,
+    /// Whether they were in their places when it last looked.
+    in_place: bool,
+    wal: WalGuard,
+}
+
+impl OpenFiles {
+    /// Returns the size of the WAL in bytes, if the files are in their places.
+    fn look(&mut self) -> Result<u64> {
+        let found = self.files.check();
+        self.in_place = found.is_ok();
+        found
+    }
+}
+
+fn refuse(requests: Vec<Request>, error: impl Fn() -> Error) {
+    for request in requests {
+        let _ = request.answer.send(Err(error()));
     }
 }
 
@@ -167,4 +248,40 @@ pub(crate) fn end(connection: Connection, readers: Vec<JoinHandle<()>>) -> Resul
 pub(crate) fn places(append: &Append) -> usize {
     const BYTES_PER_PLACE: usize = 64 << 10;
     append.each_event().map(|(_, event)| event.payload().as_json().len()).sum::<usize>() / BYTES_PER_PLACE + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::connection::open_writer;
+    use crate::queue::Queue;
+
+    /// Somebody has the whole database to himself while the writer gets ready.
+    #[test]
+    fn a_lock_at_the_start_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = SqliteConfig::file(directory.path().join("events.db"));
+        crate::schema::migrate(&open_writer(&config).unwrap(), &config).unwrap();
+        let own = Connection::open(directory.path().join("events.db")).unwrap();
+        own.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+        let (_queue, jobs, places) = Queue::new(1);
+        let signal = ChangeSignal::new();
+        let committer =
+            Committer { jobs, places, signal, watching: Watching::default(), config: config.clone() };
+        let (locked, known) = mpsc::channel();
+        let preparing = thread::spawn(move || {
+            let writer = open_writer(&config).unwrap();
+            let direct = Appender::new(&writer, None).map(drop).unwrap_err();
+            locked.send(direct.sqlite_error_code()).unwrap();
+            committer.prepare(&writer).map(drop)
+        });
+        let refused = known.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_eq!(refused, Some(rusqlite::ErrorCode::DatabaseBusy), "the lock is in the way");
+        drop(own);
+        preparing.join().unwrap().unwrap();
+    }
 }

@@ -1,8 +1,10 @@
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use eventsource_core::{Clock, Error, Filter, OutboxFilter, Result, SystemClock};
 
 /// Where a store lies and how it behaves.
@@ -23,7 +25,7 @@ pub struct SqliteConfig {
     pub(crate) queue_capacity: usize,
     pub(crate) batch_limit: usize,
     pub(crate) poll_interval: Duration,
-    pub(crate) clock: Arc<dyn Clock>,
+    clock: Arc<dyn Clock>,
     /// What was asked for; checked when the store is opened.
     publish: Option<Filter>,
     pub(crate) outbox: Option<OutboxFilter>,
@@ -123,6 +125,12 @@ impl SqliteConfig {
     pub fn outbox(mut self, publish: Filter) -> Self {
         self.publish = Some(publish);
         self
+    }
+
+    /// What the clock says. It is somebody else's: if it panics, that ends no thread of the store.
+    pub(crate) fn now(&self) -> Result<DateTime<Utc>> {
+        let now = panic::catch_unwind(AssertUnwindSafe(|| self.clock.now()));
+        now.map_err(|_| Error::backend("the store's clock panicked"))
     }
 
     fn at(location: Location) -> Self {

@@ -15,6 +15,9 @@ use crate::payload;
 /// (<https://sqlite.org/wal.html#walresetbug>).
 const OLDEST_SQLITE: (i32, &str) = (3_051_003, "3.51.3");
 
+/// In bytes: much more than there is between two checkpoints that nobody holds up.
+pub(crate) const LARGE_WAL: u64 = 64 << 20;
+
 /// Opens the connection that writes; the file is left as it is.
 pub(crate) fn open_writer(config: &SqliteConfig) -> Result<Connection> {
     check_sqlite(rusqlite::version_number())?;
@@ -50,7 +53,7 @@ pub(crate) fn set_up_writer(connection: &Connection, config: &SqliteConfig) -> r
     connection.pragma_update(None, "cache_size", -16 * 1024)?;
     // In pages: 16 MiB of WAL between two checkpoints, each of which flushes the database as well.
     connection.pragma_update(None, "wal_autocheckpoint", 4_096)?;
-    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.pragma_update(None, "journal_size_limit", LARGE_WAL.cast_signed())?;
     Ok(())
 }
 

@@ -25,7 +25,12 @@
 //!
 //! # The file
 //! It is in WAL mode, so it must lie on a local disk: WAL needs memory that all its processes share
-//! (<https://sqlite.org/wal.html>). Tables of your own may live beside the store's: open the store first, then create
+//! (<https://sqlite.org/wal.html>). While a store is open, leave the file and its `-wal` and `-shm` where they are: what is
+//! written to a file that was deleted, moved or replaced is lost. On Unix the store looks after each commit, and then
+//! acknowledges nothing more: the appends of that commit are `OutcomeUnknown`, later ones `Unavailable`. To restore a
+//! backup, close the store first, in every process.
+//!
+//! Tables of your own may live beside the store's: open the store first, then create
 //! them, and leave `application_id` and `user_version` alone. [`SqliteStore::append_in`] appends within a transaction
 //! of yours.
 
@@ -37,9 +42,12 @@ mod config;
 mod connection;
 mod driver;
 mod error;
+mod files;
 mod filter;
+mod inserts;
 mod outbox;
 mod payload;
+mod pending;
 mod queue;
 mod read;
 mod readers;
@@ -50,6 +58,8 @@ mod snapshots;
 mod store;
 mod stream;
 mod transaction;
+mod versions;
+mod wal;
 
 pub use config::{SqliteConfig, Synchronous};
 pub use readers::PoolStatistics;

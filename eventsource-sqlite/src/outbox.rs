@@ -26,16 +26,13 @@ impl<'c> OutboxWriter<'c> {
     }
 
     /// Puts in an event that was just written at `place`, if it is to be published.
-    pub(crate) fn put(
-        &mut self,
-        event: &NewEvent,
-        place: &Place<'_>,
-    ) -> std::result::Result<(), crate::append::Refusal> {
+    pub(crate) fn put(&mut self, event: &NewEvent, place: &Place<'_>) -> rusqlite::Result<()> {
         let stream = place.stream.map(|(stream, _)| stream);
         if !self.filter.admits(event, stream) {
             return Ok(());
         }
-        let position = place.position.try_into()?;
+        let unfit = |error: Error| rusqlite::Error::ToSqlConversionFailure(error.into());
+        let position = place.position.try_into().map_err(unfit)?;
         let in_stream = place.stream.map(|(stream, version)| (stream.clone(), version));
         let recorded = RecordedEvent::new(event.clone(), position, in_stream, place.recorded_at);
         self.insert.execute(params![
@@ -45,7 +42,7 @@ impl<'c> OutboxWriter<'c> {
             stream.map(|stream| stream.aggregate_id().into_bytes()),
             stream.map(|stream| stream.aggregate_type().as_str()),
             event.all_metadata().tenant_id().map(TenantId::as_uuid).map(Uuid::into_bytes),
-            recorded.to_json()?,
+            recorded.to_json().map_err(unfit)?,
             place.recorded_at.timestamp_micros(),
         ])?;
         Ok(())
@@ -118,7 +115,7 @@ impl Outbox for SqliteStore {
     }
 
     async fn statistics(&self) -> Result<OutboxStatistics> {
-        let now = self.shared.config.clock.now().timestamp_micros();
+        let now = self.shared.config.now()?.timestamp_micros();
         self.read(move |connection| {
             connection
                 .prepare_cached(include_str!("../sql/outbox_statistics.sql"))
@@ -136,11 +133,11 @@ impl SqliteStore {
         doing: &'static str,
         work: impl FnOnce(&Connection, DateTime<Utc>) -> std::result::Result<T, Trouble> + Send + 'static,
     ) -> Result<T> {
-        let clock = self.shared.config.clock.clone();
-        let change = move |transaction: &rusqlite::Transaction<'_>| {
-            work(transaction, clock.now()).map(Ending::Commit).map_err(|trouble| trouble.of(doing))
-        };
-        self.write(doing, change).await
+        let config = self.shared.config.clone();
+        self.write(doing, move |transaction| {
+            work(transaction, config.now()?).map(Ending::Commit).map_err(|trouble| trouble.of(doing))
+        })
+        .await
     }
 }
 

@@ -20,9 +20,18 @@ pub(crate) struct Queued<T> {
     pub(crate) places: usize,
 }
 
-/// A queue's free places; the receiver gives them back.
+/// A queue's free places; the receiver gives them back. Once nobody is left to do so, nobody waits for one.
 #[derive(Clone, Debug)]
-pub(crate) struct Places(Arc<Semaphore>);
+pub(crate) struct Places(Arc<OpenPlaces>);
+
+#[derive(Debug)]
+struct OpenPlaces(Arc<Semaphore>);
+
+impl Drop for OpenPlaces {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
 
 impl<T> Queue<T> {
     pub(crate) fn new(capacity: usize) -> (Self, Receiver<Queued<T>>, Places) {
@@ -32,7 +41,7 @@ impl<T> Queue<T> {
         (
             Self { sender: RwLock::new(Some(sender)), places: places.clone(), capacity },
             receiver,
-            Places(places),
+            Places(Arc::new(OpenPlaces(places))),
         )
     }
 
@@ -40,7 +49,7 @@ impl<T> Queue<T> {
     /// sends nothing.
     pub(crate) async fn send(&self, job: T, places: usize) -> Result<()> {
         let places = u32::try_from(places.clamp(1, self.capacity)).unwrap_or(u32::MAX);
-        let taken = self.places.acquire_many(places).await.map_err(|_| closed())?;
+        let taken = self.places.acquire_many(places).await.map_err(|_| self.refusal())?;
         self.push(Queued { job, places: taken.num_permits() })?;
         taken.forget();
         Ok(())
@@ -54,7 +63,12 @@ impl<T> Queue<T> {
     fn push(&self, queued: Queued<T>) -> Result<()> {
         let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
         let sender = sender.as_ref().ok_or_else(closed)?;
-        sender.send(queued).map_err(|_| Error::unavailable("the store's thread has ended"))
+        sender.send(queued).map_err(|_| ended())
+    }
+
+    fn refusal(&self) -> Error {
+        let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
+        if sender.is_some() { ended() } else { closed() }
     }
 
     /// Sends nothing more.
@@ -72,10 +86,40 @@ impl<T> Queue<T> {
 impl Places {
     /// Gives back the places of jobs that were received.
     pub(crate) fn free(&self, places: usize) {
-        self.0.add_permits(places);
+        self.0.0.add_permits(places);
     }
+}
+
+fn ended() -> Error {
+    Error::unavailable("the store's thread has ended")
 }
 
 fn closed() -> Error {
     Error::unavailable("the store is closed")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use eventsource_core::ErrorKind;
+
+    use super::*;
+
+    /// The receiving thread may end in a panic: then nobody gives places back.
+    #[test]
+    fn whoever_waits_for_a_place_learns_that_the_receiver_is_gone() {
+        let (queue, receiver, places) = Queue::new(1);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(matches!(pin!(queue.send("first", 1)).poll(&mut context), Poll::Ready(Ok(()))));
+        let mut waiting = pin!(queue.send("second", 1));
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        drop((receiver, places));
+        for mut sending in [waiting, pin!(queue.send("third", 1))] {
+            let Poll::Ready(Err(error)) = sending.as_mut().poll(&mut context) else { panic!("it waits") };
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert!(error.to_string().contains("thread has ended"), "{error}");
+        }
+    }
 }

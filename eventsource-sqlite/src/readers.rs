@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use eventsource_core::{Error, Result};
@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use crate::config::SqliteConfig;
 use crate::connection;
+use crate::files::Files;
 use crate::queue::{Places, Queue, Queued};
 
 /// A read on whatever connection is free, or the reason why there is none. It leaves an answer to give.
@@ -49,6 +50,7 @@ impl fmt::Display for PoolStatistics {
 pub(crate) struct Readers {
     queue: Queue<ReadJob>,
     counts: Arc<Counts>,
+    files: Arc<OnceLock<Files>>,
     max: usize,
 }
 
@@ -66,12 +68,14 @@ impl Readers {
         let (queue, jobs, places) = Queue::new(config.readers.saturating_mul(Self::WAITING_PER_READER));
         let jobs = Arc::new(Mutex::new(jobs));
         let counts = Arc::new(Counts::default());
+        let files = Arc::new(OnceLock::new());
         let start = |_| {
             let reader = Reader {
                 jobs: jobs.clone(),
                 places: places.clone(),
                 counts: counts.clone(),
                 config: config.clone(),
+                files: files.clone(),
                 connection: None,
             };
             thread::Builder::new()
@@ -82,7 +86,13 @@ impl Readers {
                 })
         };
         let threads = (0..config.readers).map(start).collect::<Result<_>>()?;
-        Ok((Self { queue, counts, max: config.readers }, threads))
+        Ok((Self { queue, counts, files, max: config.readers }, threads))
+    }
+
+    /// Makes it read these files and no others that have taken their places.
+    pub(crate) fn read_only_from(&self, files: Files) {
+        // It is set once, when the store is opened.
+        let _ = self.files.set(files);
     }
 
     pub(crate) async fn send(&self, job: ReadJob) -> Result<()> {
@@ -104,6 +114,7 @@ struct Reader {
     places: Places,
     counts: Arc<Counts>,
     config: SqliteConfig,
+    files: Arc<OnceLock<Files>>,
     connection: Option<Connection>,
 }
 
@@ -131,6 +142,7 @@ impl Reader {
             Some(connection) => Ok(connection),
             none => {
                 let connection = connection::open_reader(&self.config)?;
+                self.files.get().map_or(Ok(()), Files::check_database)?;
                 self.counts.open.fetch_add(1, Ordering::Relaxed);
                 Ok(none.insert(connection))
             }

@@ -6,8 +6,8 @@ use eventsource_core::{
     AggregateType, Error, EventId, EventType, Metadata, NewEvent, Payload, Position, RecordedEvent, Result,
     StreamId, Tag, TenantId, Version,
 };
-use rusqlite::types::{FromSql, ValueRef};
-use rusqlite::{Row, Statement, params};
+use rusqlite::types::{FromSql, ToSql, ValueRef};
+use rusqlite::{Row, Statement};
 use uuid::Uuid;
 
 /// What [`decode`] reads, in its order, of `events AS e`.
@@ -31,36 +31,37 @@ pub(crate) struct Place<'s> {
     pub(crate) recorded_at: DateTime<Utc>,
 }
 
-/// Runs `sql/insert_event.sql`.
-pub(crate) fn insert(
+/// Binds an event to the parameters of `sql/insert_event.sql`, from the one at `index` on. Returns how many bytes it has.
+pub(crate) fn bind(
     statement: &mut Statement<'_>,
-    event: &NewEvent,
-    place: &Place<'_>,
+    index: usize,
+    (event, place): &(&NewEvent, Place<'_>),
 ) -> rusqlite::Result<usize> {
     let metadata = event.all_metadata();
     let occurred_at = event.occurred().unwrap_or(place.recorded_at);
-    let tenant_id = metadata.tenant_id().map(TenantId::as_uuid);
-    let correlation_id = metadata.correlation_id();
-    let causation_id = metadata.causation_id().map(EventId::as_uuid);
-    statement.execute(params![
-        place.position,
-        event.event_id().as_uuid().as_bytes(),
-        place.stream.map(|(stream, _)| stream.aggregate_id().into_bytes()),
-        place.stream.map(|(stream, _)| stream.aggregate_type().as_str()),
-        place.stream.map(|(_, version)| version.to_i64()),
-        event.event_type().as_str(),
-        event.payload_schema_version(),
-        tenant_id.map(Uuid::into_bytes),
-        metadata.actor_id(),
-        correlation_id.map(Uuid::into_bytes),
-        causation_id.map(Uuid::into_bytes),
-        encode_entries(metadata),
-        encode_tags(event.all_tags()),
-        occurred_at.timestamp_micros(),
-        place.recorded_at.timestamp_micros(),
-        place.append_index,
-        event.payload().as_json(),
-    ])
+    let mut next = index..;
+    let mut bind = |value: &dyn ToSql| match next.next() {
+        Some(index) => statement.raw_bind_parameter(index, value),
+        None => Ok(()),
+    };
+    bind(&place.position)?;
+    bind(event.event_id().as_uuid().as_bytes())?;
+    bind(&place.stream.map(|(stream, _)| stream.aggregate_id().into_bytes()))?;
+    bind(&place.stream.map(|(stream, _)| stream.aggregate_type().as_str()))?;
+    bind(&place.stream.map(|(_, version)| version.to_i64()))?;
+    bind(&event.event_type().as_str())?;
+    bind(&event.payload_schema_version())?;
+    bind(&metadata.tenant_id().map(|id| id.as_uuid().into_bytes()))?;
+    bind(&metadata.actor_id())?;
+    bind(&metadata.correlation_id().map(Uuid::into_bytes))?;
+    bind(&metadata.causation_id().map(|id| id.as_uuid().into_bytes()))?;
+    bind(&encode_entries(metadata))?;
+    bind(&encode_tags(event.all_tags()))?;
+    bind(&occurred_at.timestamp_micros())?;
+    bind(&place.recorded_at.timestamp_micros())?;
+    bind(&place.append_index)?;
+    bind(&event.payload().as_json())?;
+    Ok(event.byte_count())
 }
 
 /// The event that a row of [`COLUMNS`] holds.

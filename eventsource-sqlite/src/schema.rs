@@ -40,7 +40,7 @@ pub(crate) fn migrate(connection: &Connection, config: &SqliteConfig) -> Result<
         transaction.execute_batch(migration).map_err(broken)?;
     }
     if version == 0 {
-        create_log(&transaction, config.clock.now()).map_err(broken)?;
+        create_log(&transaction, config.now()?).map_err(broken)?;
     }
     if version < newest() {
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(broken)?;

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::committer::{self, Committer, Job, Request, Watching, WriteJob};
 use crate::config::{Location, SqliteConfig};
 use crate::error::{commit_failed, failed};
+use crate::files::Files;
 use crate::queue::Queue;
 use crate::readers::{PoolStatistics, ReadJob, Readers};
 use crate::{connection, read, schema, stream};
@@ -35,10 +36,19 @@ pub(crate) struct Shared {
     writer: Queue<Job>,
     /// None in memory: there, the writer reads.
     readers: Option<Readers>,
-    /// None when closed, so that those who wait learn of it.
-    signal: Mutex<Option<ChangeSignal>>,
+    signal: Signal,
     watching: Watching,
     ended: watch::Receiver<Ended>,
+}
+
+/// None when the store is closed or the writer's thread has ended, so that those who wait learn of it.
+#[derive(Clone)]
+struct Signal(Arc<Mutex<Option<ChangeSignal>>>);
+
+impl Signal {
+    fn get(&self) -> MutexGuard<'_, Option<ChangeSignal>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What became of the writer's thread: nothing yet, or how it ended.
@@ -62,25 +72,24 @@ impl SqliteStore {
             Location::Memory => (None, Vec::new()),
         };
         let (writer, jobs, places) = Queue::new(config.queue_capacity);
-        let signal = ChangeSignal::new();
+        let changes = ChangeSignal::new();
+        let signal = Signal(Arc::new(Mutex::new(Some(changes.clone()))));
         let watching = Watching::default();
-        let committer = Committer {
-            jobs,
-            places,
-            signal: signal.clone(),
-            watching: watching.clone(),
-            config: config.clone(),
-        };
-        let (opened, log_id) = oneshot::channel();
+        let committer =
+            Committer { jobs, places, signal: changes, watching: watching.clone(), config: config.clone() };
+        let (opened, found) = oneshot::channel();
         let (end, ended) = watch::channel(None);
+        let at_end = signal.clone();
         thread::Builder::new()
             .name("eventsource-sqlite-writer".to_owned())
-            .spawn(move || write(committer, reader_threads, opened, end))
+            .spawn(move || write(committer, reader_threads, opened, AtEnd(at_end), end))
             .map_err(|error| {
                 Error::unavailable("a thread to write with can't be started").with_source(error)
             })?;
-        let log_id = log_id.await.map_err(|_| Error::backend("the writer's thread has ended"))??;
-        let signal = Mutex::new(Some(signal));
+        let (log_id, files) = found.await.map_err(|_| Error::backend("the writer's thread has ended"))??;
+        if let (Some(readers), Some(files)) = (&readers, files) {
+            readers.read_only_from(files);
+        }
         let shared = Shared { config, log_id, writer, readers, signal, watching, ended };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -139,10 +148,6 @@ impl SqliteStore {
         self.shared.writer.send(Job::Write(job), 1).await?;
         answered.await.map_err(|_| Error::outcome_unknown("the writer's thread has ended"))?
     }
-
-    fn signal(&self) -> std::sync::MutexGuard<'_, Option<ChangeSignal>> {
-        self.shared.signal.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[async_trait]
@@ -174,7 +179,7 @@ impl EventStore for SqliteStore {
     }
 
     fn changes(&self) -> Changes {
-        let changes = match &*self.signal() {
+        let changes = match &*self.shared.signal.get() {
             Some(signal) => signal.subscribe(),
             None => ChangeSignal::new().subscribe(),
         };
@@ -198,7 +203,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn close(&self) -> Result<()> {
-        self.signal().take();
+        self.shared.signal.get().take();
         if let Some(readers) = &self.shared.readers {
             readers.close();
         }
@@ -250,27 +255,38 @@ impl fmt::Debug for SqliteStore {
     }
 }
 
+/// Ends the signal when the writer's thread ends, for whatever reason.
+struct AtEnd(Signal);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        self.0.get().take();
+    }
+}
+
 /// The life of the writer's thread.
 fn write(
     committer: Committer,
     readers: Vec<JoinHandle<()>>,
-    opened: oneshot::Sender<Result<Uuid>>,
+    opened: oneshot::Sender<Result<(Uuid, Option<Files>)>>,
+    _at_end: AtEnd,
     end: watch::Sender<Ended>,
 ) {
     let config = committer.config.clone();
-    let connection = match open(&config) {
+    let (connection, files) = match open(&config) {
         Ok((connection, log_id)) => {
-            if opened.send(Ok(log_id)).is_err() {
+            let files = Files::of(&connection);
+            if opened.send(Ok((log_id, files.clone()))).is_err() {
                 tracing::debug!(location = %config.location, "nobody waited for the store to open");
             }
-            connection
+            (connection, files)
         }
         Err(error) => {
             let _ = opened.send(Err(error));
             return;
         }
     };
-    let done = committer.run(&connection);
+    let done = committer.run(&connection, files);
     let ended = done.and(committer::end(connection, readers));
     if let Err(error) = &ended {
         tracing::warn!(location = %config.location, error = %error, "the store was not closed in order");

@@ -1,7 +1,7 @@
 use eventsource_core::{Append, Appended, Capability, Error, Result};
 use rusqlite::{Connection, Transaction, TransactionState};
 
-use crate::append::{Appender, Refusal, in_savepoint, verdict};
+use crate::append::{Appender, Retries, in_savepoint, verdict};
 use crate::config::Location;
 use crate::error::failed;
 use crate::store::SqliteStore;
@@ -64,12 +64,12 @@ impl SqliteStore {
             payload::register_once(transaction).map_err(broken)?;
         }
         let mut appender = Appender::new(transaction, self.shared.config.outbox.as_ref()).map_err(broken)?;
-        let mut head = appender.head().map_err(broken)?;
-        let now = self.shared.config.clock.now();
+        let mut pending = appender.begin().map_err(broken)?;
+        let now = self.shared.config.now()?;
         verdict(in_savepoint(transaction, || {
-            let appended = appender.append(&append, &mut head, now)?;
+            let appended = appender.append(&append, &mut pending, now, Retries::LookedUp)?;
             if !appended.replayed {
-                appender.set_head(head).map_err(Refusal::from)?;
+                appender.finish(&mut pending)?;
             }
             Ok(appended)
         }))

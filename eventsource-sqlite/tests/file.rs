@@ -197,3 +197,41 @@ async fn a_row_that_cannot_be_decoded_is_corrupt_and_never_left_out() {
         assert!(error.to_string().contains("position 2"), "{damage}: {error}");
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_is_deleted_moved_or_replaced_is_noticed_before_anything_is_acknowledged() {
+    type Harm = fn(&std::path::Path);
+    let elsewhere = |path: &std::path::Path| path.with_extension("elsewhere");
+    let harms: [(&str, Harm); 4] = [
+        ("deleted", |path| fs::remove_file(path).unwrap()),
+        ("moved", |path| fs::rename(path, path.with_extension("elsewhere")).unwrap()),
+        ("replaced", |path| {
+            fs::copy(path, path.with_extension("backup")).unwrap();
+            fs::rename(path.with_extension("backup"), path).unwrap();
+        }),
+        ("without its WAL", |path| fs::remove_file(path.with_extension("db-wal")).unwrap()),
+    ];
+    for (name, harm) in harms {
+        let (_directory, path) = fresh();
+        let store = open(&path).await;
+        store.append(one("A")).await.unwrap();
+        harm(&path);
+        let error = store.append(one("B")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{name}");
+        assert!(error.to_string().contains("was deleted, moved or replaced"), "{name}: {error}");
+        let error = store.append(one("C")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{name}: nothing more is written");
+        if name != "without its WAL" {
+            // No connection has read yet: the one that is opened now finds another file, or none.
+            assert_eq!(store.head().await.unwrap_err().kind(), ErrorKind::Unavailable, "{name}");
+        }
+        if name == "moved" {
+            fs::rename(elsewhere(&path), &path).unwrap();
+            store.append(one("D")).await.unwrap();
+            let events = store.query(&Filter::all()).await.unwrap().events;
+            let types: Vec<_> = events.iter().map(|event| event.event_type().as_str()).collect();
+            assert_eq!(types, ["A", "B", "D"], "it was the same file all the time");
+        }
+    }
+}

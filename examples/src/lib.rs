@@ -160,4 +160,10 @@ mod documents {
 
     #[doc = include_str!("../../docs/guide/outbox.md")]
     struct Outbox;
+
+    #[doc = include_str!("../../docs/guide/events.md")]
+    struct Events;
+
+    #[doc = include_str!("../../docs/guide/values.md")]
+    struct Values;
 }
