@@ -25,7 +25,7 @@ pub trait Harness: Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unsupported` where stores are not shared.
-    async fn attach(&self, _address: &str) -> Result<Arc<dyn EventStore>> {
+    async fn attach(&self, _address: &str) -> Result<Stores> {
         Err(Error::unsupported(Capability::Shared))
     }
 }
@@ -61,27 +61,41 @@ impl Setup {
 
 /// A store and where its log lies.
 pub struct Fixture {
-    /// The store under test.
-    pub store: Arc<dyn EventStore>,
+    /// The store under test, and what it stores beside the log.
+    pub stores: Stores,
     /// Its log.
     pub log: Arc<dyn Log>,
 }
 
 impl Fixture {
     /// A store whose log nothing else can reach.
-    pub fn new(store: Arc<dyn EventStore>) -> Self {
-        Self::on(Unreachable, store)
+    pub fn new(stores: impl Into<Stores>) -> Self {
+        Self::on(Unreachable, stores)
     }
 
     /// A store on `log`.
-    pub fn on(log: impl Log, store: Arc<dyn EventStore>) -> Self {
-        Self { store, log: Arc::new(log) }
+    pub fn on(log: impl Log, stores: impl Into<Stores>) -> Self {
+        Self { stores: stores.into(), log: Arc::new(log) }
     }
 }
 
 impl fmt::Debug for Fixture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fixture").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("Fixture").field("stores", &self.stores).finish_non_exhaustive()
+    }
+}
+
+/// A store of events, and what it stores beside them: one trait object for each capability of that kind.
+#[derive(Clone, Debug)]
+pub struct Stores {
+    /// The store of events.
+    pub events: Arc<dyn EventStore>,
+}
+
+impl<S: EventStore + 'static> From<Arc<S>> for Stores {
+    /// A store of events and of nothing else.
+    fn from(events: Arc<S>) -> Self {
+        Self { events }
     }
 }
 
@@ -94,7 +108,7 @@ pub trait Log: Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unsupported` where a log is gone with its store.
-    async fn open(&self) -> Result<Arc<dyn EventStore>> {
+    async fn open(&self) -> Result<Stores> {
         Err(Error::unsupported(Capability::Durable))
     }
 

@@ -21,5 +21,5 @@ mod workload;
 pub use case::{Body, Case, Group};
 pub use failure::{CaseResult, Failure};
 pub use faulty::{Fault, Faulty};
-pub use harness::{Fixture, Harness, Held, Log, Setup};
+pub use harness::{Fixture, Harness, Held, Log, Setup, Stores};
 pub use run::{Cx, judge, run};

@@ -7,7 +7,7 @@ use eventsource_core::{Capability, EventStore, Result};
 use tokio::runtime;
 use uuid::Uuid;
 
-use crate::{Case, Fixture, Harness, Log, Setup, child};
+use crate::{Case, Fixture, Harness, Log, Setup, Stores, child};
 
 /// How long a case may take before it has failed.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -25,7 +25,21 @@ impl Cx {
     /// The store under test.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn EventStore> {
-        &self.fixture.store
+        &self.fixture.stores.events
+    }
+
+    /// The store under test, and what it stores beside the log.
+    #[must_use]
+    pub fn stores(&self) -> &Stores {
+        &self.fixture.stores
+    }
+
+    /// One more store on its log.
+    ///
+    /// # Errors
+    /// As for [`Log::open`].
+    pub async fn open(&self) -> Result<Arc<dyn EventStore>> {
+        Ok(self.log().open().await?.events)
     }
 
     /// Where its log lies.
@@ -65,13 +79,13 @@ impl Cx {
     ///
     /// # Errors
     /// As for [`Harness::attach`].
-    pub async fn attach(&self, address: &str) -> Result<Arc<dyn EventStore>> {
+    pub async fn attach(&self, address: &str) -> Result<Stores> {
         self.harness.attach(address).await
     }
 
     /// The same case on a store of this process that was found by an address.
-    pub(crate) fn attached(harness: Arc<dyn Harness>, store: Arc<dyn EventStore>, case: &str) -> Self {
-        Self { harness, fixture: Arc::new(Fixture::new(store)), case: case.to_owned(), seed: seed() }
+    pub(crate) fn attached(harness: Arc<dyn Harness>, stores: Stores, case: &str) -> Self {
+        Self { harness, fixture: Arc::new(Fixture::new(stores)), case: case.to_owned(), seed: seed() }
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use conformance_tests::{Fixture, Harness, Held, Log, Setup};
-use eventsource_core::{Append, Appended, Capability, Error, EventStore, Position, Result};
+use conformance_tests::{Fixture, Harness, Held, Log, Setup, Stores};
+use eventsource_core::{Append, Appended, Capability, Error, Position, Result};
 use eventsource_postgres::{PostgresConfig, PostgresStore};
 use sqlx::{AssertSqlSafe, Transaction};
 use tokio::sync::OnceCell;
@@ -37,9 +37,9 @@ impl Harness for Postgres {
         Ok(Fixture::on(log, store))
     }
 
-    async fn attach(&self, address: &str) -> Result<Arc<dyn EventStore>> {
+    async fn attach(&self, address: &str) -> Result<Stores> {
         let (url, schema) = address.rsplit_once(' ').expect("an address is a URL and a schema");
-        Ok(Arc::new(PostgresStore::connect(config(url, schema)?).await?))
+        Ok(Arc::new(PostgresStore::connect(config(url, schema)?).await?).into())
     }
 }
 
@@ -77,8 +77,8 @@ impl Schema {
 
 #[async_trait]
 impl Log for Schema {
-    async fn open(&self) -> Result<Arc<dyn EventStore>> {
-        Ok(Arc::new(PostgresStore::connect(self.config.clone()).await?))
+    async fn open(&self) -> Result<Stores> {
+        Ok(Arc::new(PostgresStore::connect(self.config.clone()).await?).into())
     }
 
     async fn damage(&self, position: Position) -> Result<()> {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conformance_tests::{Fixture, Harness, Held, Log, Setup};
-use eventsource_core::{Append, Appended, Capability, Error, EventStore, Position, Result};
+use conformance_tests::{Fixture, Harness, Held, Log, Setup, Stores};
+use eventsource_core::{Append, Appended, Capability, Error, Position, Result};
 use eventsource_sqlite::{SqliteConfig, SqliteStore};
 use rusqlite::{Connection, DropBehavior, Transaction, TransactionBehavior};
 use tempfile::TempDir;
@@ -36,8 +36,8 @@ impl Harness for Sqlite {
         Ok(Fixture::on(File { store: store.clone(), config, path, _directory: directory }, store))
     }
 
-    async fn attach(&self, address: &str) -> Result<Arc<dyn EventStore>> {
-        Ok(Arc::new(SqliteStore::open(SqliteConfig::file(address)).await?))
+    async fn attach(&self, address: &str) -> Result<Stores> {
+        Ok(Arc::new(SqliteStore::open(SqliteConfig::file(address)).await?).into())
     }
 }
 
@@ -50,8 +50,8 @@ struct File {
 
 #[async_trait]
 impl Log for File {
-    async fn open(&self) -> Result<Arc<dyn EventStore>> {
-        Ok(Arc::new(SqliteStore::open(self.config.clone()).await?))
+    async fn open(&self) -> Result<Stores> {
+        Ok(Arc::new(SqliteStore::open(self.config.clone()).await?).into())
     }
 
     async fn damage(&self, position: Position) -> Result<()> {

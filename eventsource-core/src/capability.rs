@@ -14,6 +14,11 @@ pub enum Capability {
     Transactional,
 }
 
+impl Capability {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Durable, Self::Shared, Self::Transactional];
+}
+
 impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -33,38 +38,36 @@ impl fmt::Display for Capability {
 /// assert!(capabilities.has(Capability::Durable));
 /// assert!(!capabilities.has(Capability::Shared));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Capabilities {
-    durable: bool,
-    shared: bool,
-    transactional: bool,
-}
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Capabilities(u16);
 
 impl Capabilities {
     /// No capability at all.
     #[must_use]
     pub const fn none() -> Self {
-        Self { durable: false, shared: false, transactional: false }
+        Self(0)
     }
 
     /// Adds one.
     #[must_use]
-    pub const fn with(mut self, capability: Capability) -> Self {
-        match capability {
-            Capability::Durable => self.durable = true,
-            Capability::Shared => self.shared = true,
-            Capability::Transactional => self.transactional = true,
-        }
-        self
+    pub const fn with(self, capability: Capability) -> Self {
+        Self(self.0 | 1 << capability as u16)
     }
 
     /// Whether it is declared.
     #[must_use]
     pub const fn has(&self, capability: Capability) -> bool {
-        match capability {
-            Capability::Durable => self.durable,
-            Capability::Shared => self.shared,
-            Capability::Transactional => self.transactional,
-        }
+        self.0 & 1 << capability as u16 != 0
+    }
+
+    /// Those that are declared.
+    pub fn iter(self) -> impl Iterator<Item = Capability> {
+        Capability::ALL.iter().copied().filter(move |capability| self.has(*capability))
+    }
+}
+
+impl fmt::Debug for Capabilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
     }
 }

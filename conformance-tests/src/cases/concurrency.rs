@@ -278,7 +278,7 @@ pub async fn closing_finishes_what_was_accepted(cx: Cx) -> CaseResult {
         refused(ErrorKind::Unavailable, ended)?;
     }
     if store.capabilities().has(eventsource_core::Capability::Durable) {
-        let opened = cx.log().open().await?;
+        let opened = cx.open().await?;
         let log = log_of(&*opened).await?;
         Witness::of(&log).judge(&[recorder.snapshot()])?;
         opened.close().await?;

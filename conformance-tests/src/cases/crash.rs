@@ -17,7 +17,7 @@ pub async fn acknowledged_appends_survive_a_kill(cx: Cx) -> CaseResult {
     let mut histories = Vec::new();
     for generation in 0..4 {
         histories.push(kill_a_writer(&cx, generation).await?);
-        let store = cx.log().open().await?;
+        let store = cx.open().await?;
         let summary = settle(&*store, &histories).await?;
         assert!(summary.acknowledged > 10, "{summary:?}");
         store.close().await?;
@@ -30,7 +30,7 @@ pub async fn a_retry_after_a_kill_stores_nothing_twice(cx: Cx) -> CaseResult {
     for generation in 10..12 {
         let since = { opened_head(&cx).await? };
         let history = kill_a_writer(&cx, generation).await?;
-        let store = cx.log().open().await?;
+        let store = cx.open().await?;
         let recorder = Recorder::new();
         for attempt in history.attempts.iter().filter(|attempt| attempt.outcome == Outcome::Unknown) {
             let retried = recorder.append(&*store, format!("{} again", attempt.name), attempt.append.clone());
@@ -46,7 +46,7 @@ pub async fn a_retry_after_a_kill_stores_nothing_twice(cx: Cx) -> CaseResult {
 pub async fn a_log_goes_on_after_a_kill(cx: Cx) -> CaseResult {
     cx.store().close().await?;
     let killed = kill_a_writer(&cx, 20).await?;
-    let store = cx.log().open().await?;
+    let store = cx.open().await?;
     let recorder = Recorder::new();
     Workload::new(&cx, &recorder).writers(3).appends(20).readers(2).run(&store).await?;
     settle(&*store, &[killed, recorder.snapshot()]).await?;
@@ -55,7 +55,7 @@ pub async fn a_log_goes_on_after_a_kill(cx: Cx) -> CaseResult {
 }
 
 async fn opened_head(cx: &Cx) -> CaseResult<Position> {
-    let store = cx.log().open().await?;
+    let store = cx.open().await?;
     let head = store.head().await?;
     store.close().await?;
     Ok(head)

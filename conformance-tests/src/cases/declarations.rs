@@ -5,10 +5,8 @@ use eventsource_core::{Append, Capability};
 use crate::given::with_json;
 use crate::{CaseResult, Cx};
 
-const CAPABILITIES: [Capability; 3] = [Capability::Durable, Capability::Shared, Capability::Transactional];
-
 pub async fn a_store_has_every_capability_that_its_harness_does_not_lack(cx: Cx) -> CaseResult {
-    for capability in CAPABILITIES {
+    for &capability in Capability::ALL {
         let lacking = cx.lacks().iter().find(|(lacking, _)| *lacking == capability);
         assert_eq!(cx.store().capabilities().has(capability), lacking.is_none(), "{capability}: {lacking:?}");
         assert!(

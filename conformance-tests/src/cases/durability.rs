@@ -13,7 +13,7 @@ pub async fn acknowledged_appends_survive_reopening(cx: Cx) -> CaseResult {
     Workload::new(&cx, &recorder).writers(4).appends(25).readers(1).run(cx.store()).await?;
     let before = log_of(cx.store()).await?;
     cx.store().close().await?;
-    let store = cx.log().open().await?;
+    let store = cx.open().await?;
     assert_eq!(log_of(&*store).await?, before);
     settle(&*store, &[recorder.snapshot()]).await?;
     store.close().await?;

@@ -80,7 +80,7 @@ async fn read(pair: &Pair, filter: &Filter, reading: &Reading) -> CaseResult {
 async fn reopen(cx: &Cx, pair: &mut Pair) -> CaseResult {
     if pair.store.capabilities().has(eventsource_core::Capability::Durable) {
         pair.store.close().await?;
-        pair.store = cx.log().open().await?;
+        pair.store = cx.open().await?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ async fn durable(cx: Cx) -> CaseResult {
     assert!(!cx.store().capabilities().has(Capability::Durable));
     cx.store().append(Append::events(events(1))).await?;
     cx.store().close().await?;
-    refused(ErrorKind::Unsupported, cx.log().open().await)?;
+    refused(ErrorKind::Unsupported, cx.open().await)?;
     refused(ErrorKind::Unsupported, cx.log().damage(Position::START).await)?;
     let other = cx.fresh(Setup::default()).await?;
     assert!(log_of(other.store()).await?.is_empty(), "one store's events are seen in another");

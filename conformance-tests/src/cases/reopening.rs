@@ -22,7 +22,7 @@ pub async fn a_reopened_log_is_the_same(cx: Cx) -> CaseResult {
     let (before, head) = (log_of(cx.store()).await?, cx.store().head().await?);
     cx.store().close().await?;
 
-    let reopened = cx.log().open().await?;
+    let reopened = cx.open().await?;
     assert_eq!(log_of(&reopened).await?, before);
     assert_eq!(reopened.head().await?, head);
     assert_eq!(reopened.stream_version(&stream).await?, Some(Version::new(2)?));
@@ -34,7 +34,7 @@ pub async fn a_reopened_log_is_the_same(cx: Cx) -> CaseResult {
 pub async fn an_empty_log_opens_again_empty(cx: Cx) -> CaseResult {
     cx.store().close().await?;
     for _ in 0..3 {
-        let reopened = cx.log().open().await?;
+        let reopened = cx.open().await?;
         assert!(log_of(&reopened).await?.is_empty());
         reopened.close().await?;
     }
@@ -45,7 +45,7 @@ pub async fn positions_and_versions_go_on_after_reopening(cx: Cx) -> CaseResult 
     let stream = stream();
     let before = cx.store().append(Append::to_stream(stream.clone(), Any, events(3))).await?;
     cx.store().close().await?;
-    let reopened = cx.log().open().await?;
+    let reopened = cx.open().await?;
     let after =
         reopened.append(Append::to_stream(stream.clone(), Exact(Version::new(3)?), events(1))).await?;
     assert!(after.first > before.last);
@@ -61,7 +61,7 @@ pub async fn conditions_and_versions_hold_over_reopening(cx: Cx) -> CaseResult {
         .await?;
     let seen = cx.store().query(&tag("username", "bob")).await?;
     cx.store().close().await?;
-    let reopened = cx.log().open().await?;
+    let reopened = cx.open().await?;
     conflict(reopened.append(Append::to_stream(stream, NoStream, events(1))).await)?;
     conflict(reopened.append(Append::events(events(1)).fail_if(tag("username", "ann"))).await)?;
     reopened.append(Append::events(events(1)).fail_if(tag("username", "bob")).after(seen.head)).await?;
@@ -73,7 +73,7 @@ pub async fn a_repeat_is_known_after_reopening(cx: Cx) -> CaseResult {
     let append = Append::to_stream(stream(), NoStream, events(3));
     let first = cx.store().append(append.clone()).await?;
     cx.store().close().await?;
-    let reopened = cx.log().open().await?;
+    let reopened = cx.open().await?;
     let again = reopened.append(append).await?;
     assert!(again.replayed);
     assert_eq!((again.first, again.last, again.versions), (first.first, first.last, first.versions));
@@ -101,7 +101,7 @@ pub async fn what_was_accepted_before_closing_is_there_afterwards(cx: Cx) -> Cas
     crate::given::a_while().await;
     cx.store().close().await?;
     let accepted: usize = writers.join_all().await.into_iter().sum();
-    let reopened = cx.log().open().await?;
+    let reopened = cx.open().await?;
     assert_eq!(log_of(&reopened).await?.len(), accepted);
     reopened.close().await?;
     Ok(())
@@ -112,7 +112,7 @@ pub async fn several_stores_open_one_log_at_once(cx: Cx) -> CaseResult {
     let mut opening = JoinSet::new();
     for _ in 0..8 {
         let log = cx.log().clone();
-        opening.spawn(async move { log.open().await });
+        opening.spawn(async move { log.open().await.map(|stores| stores.events) });
     }
     let stores = opening.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
     for store in &stores {
@@ -126,7 +126,7 @@ pub async fn several_stores_open_one_log_at_once(cx: Cx) -> CaseResult {
 }
 
 pub async fn what_one_store_acknowledged_the_other_reads_at_once(cx: Cx) -> CaseResult {
-    let (stream, other) = (stream(), cx.log().open().await?);
+    let (stream, other) = (stream(), cx.open().await?);
     for number in 1..=20 {
         let (writer, reader) = if number % 2 == 0 { (cx.store(), &other) } else { (&other, cx.store()) };
         let appended = writer.append(Append::to_stream(stream.clone(), Any, events(1))).await?;
@@ -138,7 +138,7 @@ pub async fn what_one_store_acknowledged_the_other_reads_at_once(cx: Cx) -> Case
 }
 
 pub async fn of_racers_through_two_stores_one_wins(cx: Cx) -> CaseResult {
-    let other = cx.log().open().await?;
+    let other = cx.open().await?;
     for round in 0..10 {
         let name = format!("user{round}");
         let claim = || Append::events([tagged("Claimed", "username", &name)]).fail_if(tag("username", &name));
@@ -154,7 +154,7 @@ pub async fn of_racers_through_two_stores_one_wins(cx: Cx) -> CaseResult {
 }
 
 pub async fn an_append_through_another_store_wakes_in_the_end(cx: Cx) -> CaseResult {
-    let other = cx.log().open().await?;
+    let other = cx.open().await?;
     let mut changes = cx.store().changes();
     let waiter = tokio::spawn(async move { timeout(Duration::from_secs(20), changes.changed()).await });
     crate::given::a_while().await;
@@ -165,7 +165,7 @@ pub async fn an_append_through_another_store_wakes_in_the_end(cx: Cx) -> CaseRes
 }
 
 pub async fn closing_one_store_leaves_the_others_open(cx: Cx) -> CaseResult {
-    let other = cx.log().open().await?;
+    let other = cx.open().await?;
     cx.store().append(Append::events([event("A")])).await?;
     cx.store().close().await?;
     other.append(Append::events([event("B")])).await?;

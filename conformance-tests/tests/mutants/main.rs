@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use conformance_tests::model::ModelStore;
-use conformance_tests::{Case, Fixture, Harness, Log, Setup, judge};
-use eventsource_core::{Capability, EventStore, Position, Result};
+use conformance_tests::{Case, Fixture, Harness, Log, Setup, Stores, judge};
+use eventsource_core::{Capability, Position, Result};
 
 use defect::Defect;
 use store::{Ground, Mutant};
@@ -177,8 +177,8 @@ struct Kept(Arc<Ground>);
 
 #[async_trait]
 impl Log for Kept {
-    async fn open(&self) -> Result<Arc<dyn EventStore>> {
-        Ok(Arc::new(self.0.reopened().await?))
+    async fn open(&self) -> Result<Stores> {
+        Ok(Arc::new(self.0.reopened().await?).into())
     }
 
     async fn damage(&self, position: Position) -> Result<()> {
