@@ -91,6 +91,14 @@ impl Append {
         self
     }
 
+    /// The same append with other events in place of its own.
+    pub fn map_events(mut self, mut map: impl FnMut(NewEvent) -> NewEvent) -> Self {
+        for part in &mut self.parts {
+            part.events = std::mem::take(&mut part.events).into_iter().map(&mut map).collect();
+        }
+        self
+    }
+
     /// The events with what they are appended to, in log order.
     #[must_use]
     pub fn parts(&self) -> &[AppendPart] {

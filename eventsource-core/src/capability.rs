@@ -12,11 +12,25 @@ pub enum Capability {
     Shared,
     /// An append can join a transaction of the caller's, beside the caller's own tables.
     Transactional,
+    /// It keeps consumers' checkpoints, and tells which log it holds ([`CheckpointStore`](crate::CheckpointStore),
+    /// [`LogIdentity`](crate::LogIdentity)).
+    Checkpoints,
+    /// It keeps events that consumers failed on ([`DeadLetters`](crate::DeadLetters)).
+    DeadLetters,
+    /// It shares work among a group's members ([`Leases`](crate::Leases)).
+    Leases,
 }
 
 impl Capability {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Durable, Self::Shared, Self::Transactional];
+    pub const ALL: &[Self] = &[
+        Self::Durable,
+        Self::Shared,
+        Self::Transactional,
+        Self::Checkpoints,
+        Self::DeadLetters,
+        Self::Leases,
+    ];
 }
 
 impl fmt::Display for Capability {
@@ -25,6 +39,9 @@ impl fmt::Display for Capability {
             Self::Durable => "durable",
             Self::Shared => "shared between processes",
             Self::Transactional => "transactional",
+            Self::Checkpoints => "a keeper of checkpoints",
+            Self::DeadLetters => "a keeper of dead letters",
+            Self::Leases => "a keeper of leases",
         })
     }
 }

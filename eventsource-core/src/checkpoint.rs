@@ -36,13 +36,17 @@ pub struct LastEvent {
 }
 
 impl Checkpoint {
-    /// Refuses a checkpoint that does not belong to `log` as it is now: of another log, ahead of its head, or behind an
+    /// Refuses a checkpoint that does not belong to the log as it is now: of another log, ahead of its head, or behind an
     /// event that is another one now. All of this is what a restored backup looks like to a consumer.
     ///
     /// # Errors
     /// `Conflict` that says which; what reading the log fails with.
-    pub async fn verify(&self, log: &(impl EventStore + LogIdentity + ?Sized)) -> Result<()> {
-        let log_id = log.log_id().await?;
+    pub async fn verify(
+        &self,
+        log: &(impl EventStore + ?Sized),
+        identity: &(impl LogIdentity + ?Sized),
+    ) -> Result<()> {
+        let log_id = identity.log_id().await?;
         let consumer = || self.consumer.clone();
         if self.log_id != log_id {
             let (checkpoint, log) = (self.log_id, log_id);

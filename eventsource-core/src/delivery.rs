@@ -1,10 +1,11 @@
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{CheckpointSave, DeadLetterKey, Error, Fence, RecordedEvent, Result};
+use crate::{CheckpointSave, ConsumerName, DeadLetterKey, Error, Fence, RecordedEvent, Result};
 
 /// What a handler may fail with. A store's own [`Error`] that [is retryable](Error::is_retryable) is not held against the
 /// event.
@@ -21,6 +22,13 @@ pub trait Sink: Send + Sync {
     /// # Errors
     /// [`DeliveryError`], which says how many events from the first on stay handled nevertheless.
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError>;
+}
+
+#[async_trait]
+impl<S: Sink + ?Sized> Sink for Arc<S> {
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
+        (**self).deliver(delivery).await
+    }
 }
 
 /// Events in log order, and what is to be recorded once they are handled.
@@ -48,6 +56,13 @@ pub enum Record {
         /// By whom.
         by: String,
     },
+    /// A view was rebuilt: it takes the place of the one that is in use, with its checkpoint.
+    Switch {
+        /// The rebuilding consumer's checkpoint as it stands; it is deleted.
+        from: CheckpointSave,
+        /// The consumer whose checkpoint is set to it, whatever it was: whoever works on from before is refused.
+        to: ConsumerName,
+    },
 }
 
 impl Record {
@@ -56,7 +71,7 @@ impl Record {
     pub fn fence(&self) -> Option<&Fence> {
         match self {
             Self::Checkpoint(save) => save.fence(),
-            Self::Resolved { .. } => None,
+            Self::Resolved { .. } | Self::Switch { .. } => None,
         }
     }
 }

@@ -2,10 +2,16 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Capabilities, ChangeSignal, Changes, Clock, Error, EventStore, Filter, Page, Position,
-    ReadOptions, Result, StreamId, SystemClock, Version,
+    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Clock, Error, EventStore, Filter,
+    LogId, LogIdentity, Page, Position, ReadOptions, Result, StreamId, SystemClock, Version, to_microseconds,
 };
+use uuid::Uuid;
+
+use crate::checkpoints::Checkpoints;
+use crate::dead_letters::Parked;
+use crate::leases::LeaseTable;
 
 use crate::log::Log;
 use crate::read::Scan;
@@ -15,11 +21,15 @@ use crate::read::Scan;
 pub struct MemoryStore {
     state: Arc<RwLock<State>>,
     clock: Arc<dyn Clock>,
+    log_id: LogId,
 }
 
 #[derive(Default)]
-struct State {
+pub(crate) struct State {
     log: Log,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) dead_letters: Parked,
+    pub(crate) leases: LeaseTable,
     changes: ChangeSignal,
     closed: bool,
 }
@@ -34,7 +44,7 @@ impl MemoryStore {
     /// An empty log that takes the time from `clock`.
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
-        Self { state: Arc::default(), clock }
+        Self { state: Arc::default(), clock, log_id: LogId::new(Uuid::now_v7()) }
     }
 
     // A panic under the lock can only come from a bug here or from running out of memory; the log is changed by one
@@ -47,9 +57,21 @@ impl MemoryStore {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with_log<T>(&self, look: impl FnOnce(&Log) -> T) -> Result<T> {
+    /// Changes what is kept beside the log, at the store's time.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State, DateTime<Utc>) -> Result<T>) -> Result<T> {
+        let now = to_microseconds(self.clock.now())?;
+        let mut state = self.write_state();
+        if state.closed { Err(closed()) } else { change(&mut state, now) }
+    }
+
+    /// Looks at what is kept beside the log.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T> {
         let state = self.read_state();
-        if state.closed { Err(closed()) } else { Ok(look(&state.log)) }
+        if state.closed { Err(closed()) } else { Ok(look(&state)) }
+    }
+
+    fn with_log<T>(&self, look: impl FnOnce(&Log) -> T) -> Result<T> {
+        self.look(|state| look(&state.log))
     }
 }
 
@@ -96,11 +118,21 @@ impl EventStore for MemoryStore {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::none()
+            .with(Capability::Checkpoints)
+            .with(Capability::DeadLetters)
+            .with(Capability::Leases)
     }
 
     async fn close(&self) -> Result<()> {
         *self.write_state() = State { closed: true, ..State::default() };
         Ok(())
+    }
+}
+
+#[async_trait]
+impl LogIdentity for MemoryStore {
+    async fn log_id(&self) -> Result<LogId> {
+        self.look(|_| self.log_id)
     }
 }
 

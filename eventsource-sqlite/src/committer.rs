@@ -13,16 +13,21 @@ use crate::changes::OthersChanges;
 use crate::config::{Location, SqliteConfig};
 use crate::error::failed;
 use crate::queue::{Places, Queued};
-use crate::readers::ReadJob;
+use crate::readers::{GiveAnswer, ReadJob};
 
 /// What the writer is asked to do.
 pub(crate) enum Job {
     Append(Request),
     /// A read, where there is no other connection.
     Read(ReadJob),
+    /// A transaction of its own, for what is kept beside the log.
+    Write(WriteJob),
     /// Somebody waits for changes: look for those that others make.
     Watch,
 }
+
+/// A transaction that begins and ends by itself. It leaves an answer to give.
+pub(crate) type WriteJob = Box<dyn FnOnce(&Connection) -> GiveAnswer + Send>;
 
 /// An append and where its verdict goes.
 pub(crate) struct Request {
@@ -117,11 +122,14 @@ impl Committer {
 
     fn work(&self, connection: &Connection, appender: &mut Appender<'_>, jobs: &mut Vec<Job>) {
         let mut requests = Vec::with_capacity(jobs.len());
-        let mut reads = Vec::new();
+        let mut others = Vec::new();
         for job in jobs.drain(..) {
             match job {
                 Job::Append(request) => requests.push(request),
-                Job::Read(read) => reads.push(read),
+                Job::Read(read) => {
+                    others.push(Box::new(move |connection: &Connection| read(Ok(connection))) as WriteJob);
+                }
+                Job::Write(write) => others.push(write),
                 Job::Watch => {}
             }
         }
@@ -137,8 +145,8 @@ impl Committer {
                 let _ = request.answer.send(verdict);
             }
         }
-        for read in reads {
-            read(Ok(connection))();
+        for job in others {
+            job(connection)();
         }
     }
 }

@@ -32,13 +32,17 @@
 mod append;
 mod batch;
 mod changes;
+mod checkpoints;
 mod committer;
 mod config;
 mod connection;
+mod dead_letters;
 mod driver;
 mod error;
 mod filter;
+mod leases;
 mod payload;
+mod projection;
 mod queue;
 mod read;
 mod readers;
@@ -50,5 +54,6 @@ mod stream;
 mod transaction;
 
 pub use config::{SqliteConfig, Synchronous};
+pub use projection::{SqliteProjection, SqliteView};
 pub use readers::PoolStatistics;
 pub use store::SqliteStore;

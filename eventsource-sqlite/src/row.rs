@@ -159,11 +159,11 @@ fn decode_tags(json: &str) -> Result<Vec<Tag>> {
     tags.into_iter().map(Tag::parse).collect()
 }
 
-fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T> {
+pub(crate) fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T> {
     row.get(index).map_err(|error| crate::error::failed("reading a column", error))
 }
 
-fn optional_text<'r>(row: &'r Row<'_>, index: usize) -> Result<Option<&'r str>> {
+pub(crate) fn optional_text<'r>(row: &'r Row<'_>, index: usize) -> Result<Option<&'r str>> {
     match row.get_ref(index) {
         Ok(ValueRef::Null) => Ok(None),
         Ok(value) => value
@@ -174,19 +174,19 @@ fn optional_text<'r>(row: &'r Row<'_>, index: usize) -> Result<Option<&'r str>> 
     }
 }
 
-fn text<'r>(row: &'r Row<'_>, index: usize) -> Result<&'r str> {
+pub(crate) fn text<'r>(row: &'r Row<'_>, index: usize) -> Result<&'r str> {
     optional_text(row, index)?.ok_or_else(|| Error::corrupt(format!("column {index} is empty")))
 }
 
-fn optional_uuid(row: &Row<'_>, index: usize) -> Result<Option<Uuid>> {
+pub(crate) fn optional_uuid(row: &Row<'_>, index: usize) -> Result<Option<Uuid>> {
     Ok(column::<Option<[u8; 16]>>(row, index)?.map(Uuid::from_bytes))
 }
 
-fn uuid(row: &Row<'_>, index: usize) -> Result<Uuid> {
+pub(crate) fn uuid(row: &Row<'_>, index: usize) -> Result<Uuid> {
     optional_uuid(row, index)?.ok_or_else(|| Error::corrupt(format!("column {index} is empty")))
 }
 
-fn time(row: &Row<'_>, index: usize) -> Result<DateTime<Utc>> {
+pub(crate) fn time(row: &Row<'_>, index: usize) -> Result<DateTime<Utc>> {
     let microseconds = column(row, index)?;
     DateTime::from_timestamp_micros(microseconds)
         .ok_or_else(|| Error::corrupt(format!("column {index} holds no time: {microseconds}")))

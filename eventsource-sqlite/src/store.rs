@@ -1,19 +1,22 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Error, EventStore, Filter, Page,
-    Position, ReadOptions, Result, StreamId, Version,
+    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Error, EventStore, Filter, LogId,
+    LogIdentity, Page, Position, ReadOptions, Result, StreamId, Version, to_microseconds,
 };
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
-use crate::committer::{self, Committer, Job, Request, Watching};
+use crate::committer::{self, Committer, Job, Request, Watching, WriteJob};
 use crate::config::{Location, SqliteConfig};
-use crate::error::failed;
+use crate::error::{commit_failed, failed};
 use crate::queue::Queue;
 use crate::readers::{PoolStatistics, ReadJob, Readers};
 use crate::{connection, read, schema, stream};
@@ -100,7 +103,7 @@ impl SqliteStore {
     }
 
     /// Runs `job` on a connection that is free.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -115,6 +118,39 @@ impl SqliteStore {
             None => self.shared.writer.send(Job::Read(job), 1).await?,
         }
         answered.await.map_err(|_| Error::unavailable("the thread that was to read has ended"))?
+    }
+
+    /// Runs `work` in a transaction of its own on the writer's connection, and commits if it says so. Whatever it fails
+    /// with, or if it panics, nothing of it is left.
+    pub(crate) async fn write<T, E>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<Ending<T>, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let timeout = self.shared.config.busy_timeout;
+        let job: WriteJob = Box::new(move |connection| {
+            let result = (!answer.is_closed()).then(|| write_in(connection, timeout, doing, work));
+            Box::new(move || drop(result.map(|result| answer.send(result))))
+        });
+        self.shared.writer.send(Job::Write(job), 1).await?;
+        answered.await.map_err(|_| Error::outcome_unknown("the writer's thread has ended"))?
+    }
+
+    /// Wakes those who wait for changes.
+    pub(crate) fn notify(&self) {
+        if let Some(signal) = &*self.signal() {
+            signal.notify();
+        }
+    }
+
+    /// The time that what is kept beside the log is stamped with.
+    pub(crate) fn now(&self) -> Result<DateTime<Utc>> {
+        to_microseconds(self.shared.config.clock.now())
     }
 
     fn signal(&self) -> std::sync::MutexGuard<'_, Option<ChangeSignal>> {
@@ -170,6 +206,9 @@ impl EventStore for SqliteStore {
                 .with(Capability::Transactional),
             Location::Memory => Capabilities::none(),
         }
+        .with(Capability::Checkpoints)
+        .with(Capability::DeadLetters)
+        .with(Capability::Leases)
     }
 
     async fn close(&self) -> Result<()> {
@@ -186,6 +225,42 @@ impl EventStore for SqliteStore {
         match &*ended {
             Some(Err(message)) => Err(Error::backend(message.clone())),
             _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl LogIdentity for SqliteStore {
+    async fn log_id(&self) -> Result<LogId> {
+        let id = |connection: &Connection| {
+            schema::log_id(connection).map_err(|error| failed("reading the log's identity", error))
+        };
+        self.read(id).await.map(LogId::new)
+    }
+}
+
+/// How a transaction is to end.
+pub(crate) enum Ending<T> {
+    Commit(T),
+    RollBack(T),
+}
+
+fn write_in<T, E: From<Error>>(
+    connection: &Connection,
+    timeout: Duration,
+    doing: &'static str,
+    work: impl FnOnce(&Transaction<'_>) -> Result<Ending<T>, E>,
+) -> Result<T, E> {
+    let begun = connection::begin_immediate(connection, timeout);
+    let transaction = begun.map_err(|error| failed(doing, error))?;
+    // What panics is a caller's handler: the transaction is rolled back like after any failure, and the writer goes on.
+    let ending = catch_unwind(AssertUnwindSafe(|| work(&transaction)))
+        .unwrap_or_else(|_| Err(Error::backend("what ran in the transaction panicked").into()))?;
+    match ending {
+        Ending::RollBack(value) => Ok(value),
+        Ending::Commit(value) => {
+            transaction.commit().map_err(|error| commit_failed(&error.into()))?;
+            Ok(value)
         }
     }
 }

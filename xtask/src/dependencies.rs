@@ -17,15 +17,22 @@ fn rule(package: &str) -> Option<Rule> {
     let rule = |knows, tests_know| Some(Rule { knows, tests_know });
     match package {
         "eventsource-core" | "test-servers" | "xtask" => rule(&[], &[]),
+        "eventsource-consumers" => rule(&["eventsource-core"], &["eventsource-memory"]),
         "eventsource-memory" | "eventsource-sqlite" | "eventsource-postgres" => {
             rule(&["eventsource-core"], &["test-servers"])
         }
         "conformance-tests" => rule(
-            &["eventsource-core"],
+            &["eventsource-core", "eventsource-consumers"],
             &["eventsource-memory", "eventsource-sqlite", "eventsource-postgres", "test-servers"],
         ),
         "examples" => rule(
-            &["eventsource-core", "eventsource-memory", "eventsource-sqlite", "eventsource-postgres"],
+            &[
+                "eventsource-core",
+                "eventsource-consumers",
+                "eventsource-memory",
+                "eventsource-sqlite",
+                "eventsource-postgres",
+            ],
             &["test-servers"],
         ),
         _ => None,
