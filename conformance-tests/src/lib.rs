@@ -2,7 +2,10 @@
 
 mod case;
 pub mod cases;
+mod chaos;
 pub mod child;
+mod clock;
+mod consuming;
 pub mod contract;
 mod crash;
 mod explore;
@@ -21,5 +24,5 @@ mod workload;
 pub use case::{Body, Case, Group};
 pub use failure::{CaseResult, Failure};
 pub use faulty::{Fault, Faulty};
-pub use harness::{Fixture, Harness, Held, Log, Setup, Stores};
+pub use harness::{Fixture, Harness, Held, Log, Setup, Stores, View};
 pub use run::{Cx, judge, run};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conformance_tests::{Fixture, Harness, Setup};
+use conformance_tests::{Fixture, Harness, Setup, Stores};
 use eventsource_core::{Capability, Result};
 use eventsource_memory::MemoryStore;
 
@@ -25,7 +25,8 @@ impl Harness for Memory {
 
     async fn fresh(&self, setup: Setup) -> Result<Fixture> {
         let store = setup.clock.map_or_else(MemoryStore::new, MemoryStore::with_clock);
-        Ok(Fixture::new(Arc::new(store)))
+        let store = Arc::new(store);
+        Ok(Fixture::new(Stores::from(store.clone()).with_consumers(store)))
     }
 }
 

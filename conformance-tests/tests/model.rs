@@ -20,6 +20,9 @@ impl Harness for Model {
             (Capability::Durable, "the log is gone with the process"),
             (Capability::Shared, "another process has no way to it"),
             (Capability::Transactional, "a caller has no transaction to bring"),
+            (Capability::Checkpoints, "it keeps events and nothing else"),
+            (Capability::DeadLetters, "it keeps events and nothing else"),
+            (Capability::Leases, "it keeps events and nothing else"),
         ]
     }
 

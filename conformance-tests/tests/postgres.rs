@@ -1,5 +1,8 @@
 //! The contract on the Postgres store.
 
+#[path = "views/postgres.rs"]
+mod view;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,6 +13,7 @@ use eventsource_core::{Append, Appended, Capability, Error, Position, Result};
 use eventsource_postgres::{PostgresConfig, PostgresStore};
 use sqlx::{AssertSqlSafe, Transaction};
 use tokio::sync::OnceCell;
+use view::{Applied, TABLES};
 
 struct Postgres;
 
@@ -32,15 +36,21 @@ impl Harness for Postgres {
             config = config.clock(clock);
         }
         let store = Arc::new(PostgresStore::connect(config.clone()).await?);
-        let log = Schema { store: store.clone(), config, url, schema };
-        log.execute("CREATE TABLE {schema}.own (n INTEGER)").await?;
-        Ok(Fixture::on(log, store))
+        let stores = stores(store.clone(), &schema);
+        let log = Schema { store, config, url, schema };
+        log.execute(&format!("CREATE TABLE {{schema}}.own (n INTEGER); {TABLES}")).await?;
+        Ok(Fixture::on(log, stores))
     }
 
     async fn attach(&self, address: &str) -> Result<Stores> {
         let (url, schema) = address.rsplit_once(' ').expect("an address is a URL and a schema");
-        Ok(Arc::new(PostgresStore::connect(config(url, schema)?).await?).into())
+        Ok(stores(Arc::new(PostgresStore::connect(config(url, schema)?).await?), schema))
     }
+}
+
+fn stores(store: Arc<PostgresStore>, schema: &str) -> Stores {
+    let view = Applied::of(&store, schema);
+    Stores::from(store.clone()).with_consumers(store).with_view(view)
 }
 
 /// The database of this test binary, made when it is first needed.
@@ -78,7 +88,7 @@ impl Schema {
 #[async_trait]
 impl Log for Schema {
     async fn open(&self) -> Result<Stores> {
-        Ok(Arc::new(PostgresStore::connect(self.config.clone()).await?).into())
+        Ok(stores(Arc::new(PostgresStore::connect(self.config.clone()).await?), &self.schema))
     }
 
     async fn damage(&self, position: Position) -> Result<()> {

@@ -1,6 +1,9 @@
 //! The contract on the SQLite store.
 
-use std::path::PathBuf;
+#[path = "views/sqlite.rs"]
+mod view;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,6 +12,7 @@ use eventsource_core::{Append, Appended, Capability, Error, Position, Result};
 use eventsource_sqlite::{SqliteConfig, SqliteStore};
 use rusqlite::{Connection, DropBehavior, Transaction, TransactionBehavior};
 use tempfile::TempDir;
+use view::Applied;
 
 struct Sqlite;
 
@@ -33,12 +37,18 @@ impl Harness for Sqlite {
             config = config.clock(clock);
         }
         let store = Arc::new(SqliteStore::open(config.clone()).await?);
-        Ok(Fixture::on(File { store: store.clone(), config, path, _directory: directory }, store))
+        let stores = stores(store.clone(), &path);
+        Ok(Fixture::on(File { store, config, path, _directory: directory }, stores))
     }
 
     async fn attach(&self, address: &str) -> Result<Stores> {
-        Ok(Arc::new(SqliteStore::open(SqliteConfig::file(address)).await?).into())
+        Ok(stores(Arc::new(SqliteStore::open(SqliteConfig::file(address)).await?), address.as_ref()))
     }
+}
+
+fn stores(store: Arc<SqliteStore>, path: &Path) -> Stores {
+    let view = Applied::of(&store, path);
+    Stores::from(store.clone()).with_consumers(store).with_view(view)
 }
 
 struct File {
@@ -51,7 +61,7 @@ struct File {
 #[async_trait]
 impl Log for File {
     async fn open(&self) -> Result<Stores> {
-        Ok(Arc::new(SqliteStore::open(self.config.clone()).await?).into())
+        Ok(stores(Arc::new(SqliteStore::open(self.config.clone()).await?), &self.path))
     }
 
     async fn damage(&self, position: Position) -> Result<()> {

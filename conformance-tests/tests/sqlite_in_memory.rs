@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conformance_tests::{Fixture, Harness, Setup};
+use conformance_tests::{Fixture, Harness, Setup, Stores};
 use eventsource_core::{Capability, Result};
 use eventsource_sqlite::{SqliteConfig, SqliteStore};
 
@@ -28,7 +28,8 @@ impl Harness for SqliteInMemory {
         if let Some(clock) = setup.clock {
             config = config.clock(clock);
         }
-        Ok(Fixture::new(Arc::new(SqliteStore::open(config).await?)))
+        let store = Arc::new(SqliteStore::open(config).await?);
+        Ok(Fixture::new(Stores::from(store.clone()).with_consumers(store)))
     }
 }
 

@@ -54,7 +54,9 @@ pub use consumer::{Consumer, Outcome};
 pub use control::{Control, State, Status};
 pub use dead_letter_office::{DeadLetterOffice, Retried};
 pub use group::{ConsumerGroup, GroupOptions};
-pub use handler::{Context, EventHandler, PageHandler, each_event, each_page};
+pub use handler::{
+    Context, EachEvent, EachPage, EventHandler, FromFn, IntoSink, PageHandler, each_event, each_page,
+};
 pub use lag::{Lag, lag};
 pub use partition::{OrderingKey, partition_of};
 pub use policy::{FailurePolicy, OnFailure};

@@ -11,6 +11,9 @@ pub(crate) fn of(capability: Capability) -> Body {
         Capability::Durable => |cx| Box::pin(durable(cx)),
         Capability::Shared => |cx| Box::pin(shared(cx)),
         Capability::Transactional => |cx| Box::pin(transactional(cx)),
+        Capability::Checkpoints => |cx| Box::pin(checkpoints(cx)),
+        Capability::DeadLetters => |cx| Box::pin(dead_letters(cx)),
+        Capability::Leases => |cx| Box::pin(leases(cx)),
         _ => panic!("{capability} has no refusal"),
     }
 }
@@ -40,6 +43,28 @@ async fn transactional(cx: Cx) -> CaseResult {
     assert!(!cx.store().capabilities().has(Capability::Transactional));
     refused(ErrorKind::Unsupported, cx.log().hold(Append::events(events(1))).await)?;
     refused(ErrorKind::Unsupported, cx.log().own_rows().await)?;
+    assert!(cx.stores().view.is_none());
     assert!(log_of(cx.store()).await?.is_empty());
+    Ok(())
+}
+
+/// Nothing keeps checkpoints.
+async fn checkpoints(cx: Cx) -> CaseResult {
+    assert!(!cx.store().capabilities().has(Capability::Checkpoints));
+    assert!(cx.stores().checkpoints.is_none() && cx.stores().identity.is_none());
+    Ok(())
+}
+
+/// Nothing keeps dead letters.
+async fn dead_letters(cx: Cx) -> CaseResult {
+    assert!(!cx.store().capabilities().has(Capability::DeadLetters));
+    assert!(cx.stores().dead_letters.is_none());
+    Ok(())
+}
+
+/// Nothing keeps leases.
+async fn leases(cx: Cx) -> CaseResult {
+    assert!(!cx.store().capabilities().has(Capability::Leases));
+    assert!(cx.stores().leases.is_none());
     Ok(())
 }
