@@ -3,13 +3,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventsource_core::{
-    CheckpointSave, ConsumerName, Delivery, DeliveryFailure, Error, Filter, Position, Purpose, Record, Result,
+    CheckpointSave, ConsumerName, Delivery, DeliveryFailure, Error, ErrorKind, Filter, Position, Purpose,
+    Record, Result, Sink,
 };
+use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 
 use crate::handler::IntoSink;
 use crate::pump::{End, Pump};
-use crate::{Consumer, ConsumerStore, Control, FailurePolicy, Outcome};
+use crate::{Backoff, Consumer, ConsumerStore, Control, FailurePolicy, Outcome};
 
 /// Builds a view anew, from the beginning of the log, beside the one that is in use, and switches when it has caught up.
 ///
@@ -142,7 +144,7 @@ impl Rebuild {
             };
             let record = Record::Switch { from: shadow, to: self.live };
             let delivery = Delivery { events: Vec::new(), record, purpose: Purpose::Rebuild, timeout };
-            switch(&sink, &delivery).await?;
+            switch(&store, &sink, &delivery, &name).await?;
         }
         let progress = progress(&control, begun, began_with);
         if let Some(report) = &self.report {
@@ -152,14 +154,38 @@ impl Rebuild {
     }
 }
 
-async fn switch(sink: &Arc<dyn eventsource_core::Sink>, delivery: &Delivery) -> Result<()> {
-    sink.deliver(delivery).await.map_err(|error| match error.cause {
-        DeliveryFailure::Store(error) => error,
-        DeliveryFailure::Event { error, .. } | DeliveryFailure::Page(error) => {
-            Error::backend("the new view could not be switched to").with_source(error)
+/// Switches, however long the store is away.
+async fn switch(
+    store: &ConsumerStore,
+    sink: &Arc<dyn Sink>,
+    delivery: &Delivery,
+    rebuild: &ConsumerName,
+) -> Result<()> {
+    let mut delays = Backoff::new(Duration::from_millis(20), Duration::from_secs(2)).delays();
+    loop {
+        let failure = match sink.deliver(delivery).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => failure.cause,
+        };
+        match failure {
+            DeliveryFailure::Store(error) if error.is_retryable() => {
+                sleep(delays.next().unwrap_or_default()).await;
+                // The rebuild's checkpoint goes with the switch: without it, only the answer was lost.
+                let left = store.checkpoints.load_checkpoint(rebuild).await;
+                if error.kind() == ErrorKind::OutcomeUnknown && matches!(left, Ok(None)) {
+                    return Ok(());
+                }
+                if store.events.changes().changed().now_or_never().is_some_and(|closed| closed.is_err()) {
+                    return Err(error);
+                }
+            }
+            DeliveryFailure::Store(error) => return Err(error),
+            DeliveryFailure::Event { error, .. } | DeliveryFailure::Page(error) => {
+                return Err(Error::backend("the new view could not be switched to").with_source(error));
+            }
+            _ => return Err(Error::backend("the new view could not be switched to")),
         }
-        _ => Error::backend("the new view could not be switched to"),
-    })
+    }
 }
 
 async fn processed(store: &ConsumerStore, name: &ConsumerName) -> Result<(u64, Position)> {

@@ -104,13 +104,20 @@ impl Sink for PostgresProjection {
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let log = self.store.log()?;
         let mut transaction = log.begin_limited(delivery.timeout.unwrap_or(Self::SILENCE)).await?;
-        if let Record::Checkpoint(save) = &delivery.record {
+        match &delivery.record {
             // Before any work: of two instances, one waits here, and is refused when the other has committed.
-            let stored = log.lock_checkpoint(&mut transaction, save.consumer()).await?;
-            if save.judge(stored.as_ref())? == SaveJudgement::Stored {
-                transaction.rollback().await.map_err(reading)?;
-                return Ok(());
+            Record::Checkpoint(save) => {
+                let stored = log.lock_checkpoint(&mut transaction, save.consumer()).await?;
+                if save.judge(stored.as_ref())? == SaveJudgement::Stored {
+                    transaction.rollback().await.map_err(reading)?;
+                    return Ok(());
+                }
             }
+            // The live consumer takes its checkpoint before its view: whoever does it the other way round meets it halfway.
+            Record::Switch { to, .. } => {
+                log.lock_checkpoint(&mut transaction, to).await?;
+            }
+            Record::Resolved { .. } => {}
         }
         for (index, event) in delivery.events.iter().enumerate() {
             apply(&*self.view, &mut transaction, event, delivery)

@@ -132,4 +132,7 @@ mod documents {
 
     #[doc = include_str!("../../docs/guarantees.md")]
     struct Guarantees;
+
+    #[doc = include_str!("../../docs/guide/consumers.md")]
+    struct Consumers;
 }
