@@ -11,7 +11,7 @@ use conformance_tests::View as _;
 use eventsource_consumers::{Consumer, wait_for};
 use eventsource_core::{Append, ConsumerName, EventStore, EventStoreExt, Filter, NewEvent, Position};
 use eventsource_postgres::{PostgresConfig, PostgresStore};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Executor as _};
 use test_servers::{LocalPostgres, Postgres};
 use tokio::time::timeout;
 use view::{Applied, TABLES};
@@ -20,18 +20,19 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + 
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-async fn given(name: &str) -> Result<(LocalPostgres, String, PostgresStore)> {
+async fn given(name: &str) -> Result<(LocalPostgres, PostgresStore)> {
     let server = Postgres::own().start().await?;
     let url = server.create_database(name).await?;
     let config = PostgresConfig::new(&url).acquire_timeout(Duration::from_secs(2));
     let store = PostgresStore::connect(config).await?;
     store.pool().execute(AssertSqlSafe(TABLES.replace("{schema}", "public"))).await?;
-    Ok((server, url, store))
+    Ok((server, store))
 }
 
 async fn append(store: &PostgresStore, count: usize) -> Result<Position> {
-    let events =
-        (0..count).map(|number| NewEvent::new("Happened", &number)).collect::<Result<Vec<_>, _>>()?;
+    let events = (0..count)
+        .map(|number| NewEvent::new("Happened", &number))
+        .collect::<eventsource_core::Result<Vec<_>>>()?;
     Ok(store.append(Append::events(events)).await?.last)
 }
 
@@ -42,7 +43,7 @@ async fn log(store: &PostgresStore) -> Result<Vec<Position>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_view_is_exact_over_restarts_of_the_server() -> Result {
-    let (mut server, _, store) = given("restarts").await?;
+    let (mut server, store) = given("restarts").await?;
     append(&store, 6_000).await?;
     let view = Arc::new(Applied::of(&store, "public"));
     let consumer = Consumer::new("view", store.clone())?.page_size(20);
@@ -55,7 +56,12 @@ async fn a_view_is_exact_over_restarts_of_the_server() -> Result {
         server.start().await?;
     }
     let name = ConsumerName::new("view")?;
-    let head = store.head().await?;
+    let head = loop {
+        match store.head().await {
+            Ok(head) => break head,
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    };
     wait_for(&store, &name, head, PATIENCE).await?;
     // And while it waits for more.
     server.kill().await?;
@@ -77,7 +83,7 @@ async fn a_view_is_exact_over_restarts_of_the_server() -> Result {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_log_that_is_restored_under_a_running_consumer_is_refused() -> Result {
     for appended_since in [0, 300] {
-        let (mut server, url, store) = given("restored").await?;
+        let (mut server, store) = given("restored").await?;
         append(&store, 100).await?;
         server.stop_fast().await?;
         let backup = server.data_directory().with_extension("backup");
@@ -109,8 +115,6 @@ async fn a_log_that_is_restored_under_a_running_consumer_is_refused() -> Result 
         std::fs::remove_dir_all(&backup)?;
         server.start().await?;
         if appended_since > 0 {
-            let mut own = PgConnection::connect(&url).await?;
-            own.close().await?;
             while append(&store, appended_since).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

@@ -29,12 +29,20 @@ pub async fn wait_for(
     let deadline = Instant::now() + timeout;
     let mut pause = Duration::from_millis(1);
     loop {
-        let checkpoint = checkpoints.load_checkpoint(consumer).await?;
-        let reached = checkpoint.map_or(Position::START, |checkpoint| checkpoint.position);
+        let late = Instant::now() >= deadline;
+        let reached = match checkpoints.load_checkpoint(consumer).await {
+            Ok(checkpoint) => checkpoint.map_or(Position::START, |checkpoint| checkpoint.position),
+            // The database may be back in time.
+            Err(error) if error.is_retryable() && !late => {
+                sleep(pause).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if reached >= position {
             return Ok(());
         }
-        if Instant::now() >= deadline {
+        if late {
             return Err(Error::unavailable(format!(
                 "{consumer} has not come to {position} within {timeout:?}: it is at {reached}"
             )));

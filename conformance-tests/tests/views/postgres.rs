@@ -9,18 +9,19 @@ use eventsource_postgres::{PostgresProjection, PostgresStore, PostgresView};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// What makes the view, where `{schema}` stands for the log's.
-pub const TABLES: &str = "CREATE TABLE {schema}.applied (n BIGSERIAL PRIMARY KEY, position BIGINT NOT NULL);
+pub(crate) const TABLES: &str =
+    "CREATE TABLE {schema}.applied (n BIGSERIAL PRIMARY KEY, position BIGINT NOT NULL);
      CREATE TABLE {schema}.applied_next (n BIGSERIAL PRIMARY KEY, position BIGINT NOT NULL);";
 
 #[derive(Debug)]
-pub struct Applied {
+pub(crate) struct Applied {
     projection: PostgresProjection,
     store: PostgresStore,
     schema: String,
 }
 
 impl Applied {
-    pub fn of(store: &PostgresStore, schema: &str) -> Self {
+    pub(crate) fn of(store: &PostgresStore, schema: &str) -> Self {
         let list = List { schema: schema.to_owned() };
         Self { projection: store.project(list), store: store.clone(), schema: schema.to_owned() }
     }

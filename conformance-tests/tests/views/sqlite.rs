@@ -14,13 +14,13 @@ const TABLES: &str = "CREATE TABLE IF NOT EXISTS applied (n INTEGER PRIMARY KEY,
      CREATE TABLE IF NOT EXISTS applied_next (n INTEGER PRIMARY KEY, position INTEGER NOT NULL);";
 
 #[derive(Debug)]
-pub struct Applied {
+pub(crate) struct Applied {
     projection: SqliteProjection,
     path: PathBuf,
 }
 
 impl Applied {
-    pub fn of(store: &SqliteStore, path: &Path) -> Self {
+    pub(crate) fn of(store: &SqliteStore, path: &Path) -> Self {
         Self { projection: store.project(List), path: path.to_owned() }
     }
 }
