@@ -49,7 +49,7 @@ impl Diary {
     fn handle(&self, event: &RecordedEvent) -> Result<(), HandlerError> {
         let mut state = self.lock();
         *state.tried.entry(event.position()).or_default() += 1;
-        if event.event_type() == &"Poison" && !state.healed {
+        if event.event_type().as_str() == "Poison" && !state.healed {
             return Err("poison".into());
         }
         state.handled.push(event.clone());

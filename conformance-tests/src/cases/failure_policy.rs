@@ -122,7 +122,7 @@ pub async fn a_handler_that_hangs_or_panics_has_failed(cx: Cx) -> CaseResult {
         move |event: RecordedEvent, _| {
             let tried = tried.clone();
             async move {
-                if event.event_type() == &"Poison" {
+                if event.event_type().as_str() == "Poison" {
                     if tried.fetch_add(1, Ordering::SeqCst) == 0 {
                         std::future::pending::<()>().await;
                     }
@@ -146,7 +146,7 @@ pub async fn of_a_page_that_fails_the_culprit_is_found(cx: Cx) -> CaseResult {
     let handler = each_page({
         let pages = pages.clone();
         move |events: Vec<RecordedEvent>, _| {
-            let poisoned = events.iter().any(|event| event.event_type() == &"Poison");
+            let poisoned = events.iter().any(|event| event.event_type().as_str() == "Poison");
             if !poisoned {
                 pages.lock().expect("nothing panics under it").push(positions(&events));
             }

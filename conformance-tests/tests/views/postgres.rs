@@ -65,7 +65,7 @@ impl PostgresView for List {
         };
         let sql = format!("INSERT INTO {}.{table} (position) VALUES ($1)", self.schema);
         sqlx::query(AssertSqlSafe(sql)).bind(event.position().to_i64()).execute(connection).await?;
-        if event.event_type() == &"Poison" { Err("poison".into()) } else { Ok(()) }
+        if event.event_type().as_str() == "Poison" { Err("poison".into()) } else { Ok(()) }
     }
 
     async fn switch(&self, connection: &mut PgConnection) -> Result<(), HandlerError> {

@@ -64,7 +64,7 @@ impl SqliteView for List {
             Purpose::Rebuild => "INSERT INTO applied_next (position) VALUES (?1)",
         };
         transaction.prepare_cached(sql)?.execute([event.position().to_i64()])?;
-        if event.event_type() == &"Poison" { Err("poison".into()) } else { Ok(()) }
+        if event.event_type().as_str() == "Poison" { Err("poison".into()) } else { Ok(()) }
     }
 
     fn switch(&self, transaction: &Transaction<'_>) -> Result<(), HandlerError> {
