@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::process::{Child, Command};
 
-use crate::{CaseResult, Cx, Failure, Harness, cases, crash};
+use crate::{CaseResult, Cx, Failure, Harness, cases, chaos, crash};
 
 /// What a child process does with the store; its arguments are [`arguments`].
 pub type Program = fn(Cx) -> BoxFuture<'static, CaseResult>;
@@ -16,6 +16,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("append", |cx| Box::pin(cases::sharing::append_in_child(cx))),
     ("workload", |cx| Box::pin(crash::run_workload(cx))),
     ("claim", |cx| Box::pin(cases::sharing::claim_in_child(cx))),
+    ("member", |cx| Box::pin(chaos::run_member(cx))),
     ("count", |cx| Box::pin(cases::sharing::count_in_child(cx))),
 ];
 

@@ -187,6 +187,30 @@ pub(crate) async fn decided<D: Decision>(
     })
 }
 
+/// What each of these comes to when all are begun at once.
+pub(crate) async fn race_all<F>(racers: impl IntoIterator<Item = F>) -> Vec<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    let racers: Vec<F> = racers.into_iter().collect();
+    let barrier = Arc::new(Barrier::new(racers.len()));
+    let tasks: Vec<_> = racers
+        .into_iter()
+        .map(|racer| {
+            let barrier = Arc::clone(&barrier);
+            tokio::spawn(async move {
+                barrier.wait().await;
+                racer.await
+            })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.expect("a racer finishes"));
+    }
+    answers
+}
+
 /// Whether a task is still at work; asked by a loop that would otherwise keep its thread to itself.
 pub(crate) async fn still_running<T>(task: &JoinHandle<T>) -> bool {
     tokio::task::yield_now().await;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use eventsource_core::{
-    Append, Appended, Capability, Clock, Error, EventStore, Filter, Outbox, Position, Result, SnapshotStore,
-    TenantId, TenantStore,
+    Append, Appended, Capability, CheckpointStore, Clock, DeadLetters, Error, EventStore, Filter, Leases,
+    LogIdentity, Outbox, Position, Result, Sink, SnapshotStore, TenantId, TenantStore,
 };
 
 use crate::beside::Beside;
@@ -123,6 +123,16 @@ pub struct Stores {
     pub snapshots: Option<Arc<dyn SnapshotStore>>,
     /// Its outbox. For [`Capability::Outbox`].
     pub outbox: Option<Arc<dyn Outbox>>,
+    /// What consumers keep: for [`Capability::Checkpoints`], and which log it is.
+    pub identity: Option<Arc<dyn LogIdentity>>,
+    /// For [`Capability::Checkpoints`].
+    pub checkpoints: Option<Arc<dyn CheckpointStore>>,
+    /// For [`Capability::DeadLetters`].
+    pub dead_letters: Option<Arc<dyn DeadLetters>>,
+    /// For [`Capability::Leases`].
+    pub leases: Option<Arc<dyn Leases>>,
+    /// A view in the log's own database, for [`Capability::Transactional`].
+    pub view: Option<Arc<dyn View>>,
 }
 
 impl Stores {
@@ -139,12 +149,42 @@ impl Stores {
         self.outbox = Some(outbox);
         self
     }
+
+    /// With what consumers keep, all of it in one store.
+    #[must_use]
+    pub fn with_consumers<S>(self, store: Arc<S>) -> Self
+    where
+        S: LogIdentity + CheckpointStore + DeadLetters + Leases + 'static,
+    {
+        Self {
+            identity: Some(store.clone()),
+            checkpoints: Some(store.clone()),
+            dead_letters: Some(store.clone()),
+            leases: Some(store),
+            ..self
+        }
+    }
+
+    /// With a view that is kept in the log's own database.
+    #[must_use]
+    pub fn with_view(self, view: impl View + 'static) -> Self {
+        Self { view: Some(Arc::new(view)), ..self }
+    }
 }
 
 impl<S: EventStore + 'static> From<Arc<S>> for Stores {
     /// A store of events and of nothing else.
     fn from(events: Arc<S>) -> Self {
-        Self { events, snapshots: None, outbox: None }
+        Self {
+            events,
+            snapshots: None,
+            outbox: None,
+            identity: None,
+            checkpoints: None,
+            dead_letters: None,
+            leases: None,
+            view: None,
+        }
     }
 }
 
@@ -218,6 +258,19 @@ pub trait Held: Send {
     /// # Errors
     /// `Backend`.
     async fn roll_back(self: Box<Self>) -> Result<()>;
+}
+
+/// A view that says what was applied to it, through a [`Sink`] that records checkpoints in the same transaction.
+///
+/// Applying an event adds its position to the list, whether or not it is there already; an event of type `Poison` is added
+/// and then fails. While rebuilding, another list is written, which takes the place of the first when it is switched.
+#[async_trait]
+pub trait View: fmt::Debug + Sink {
+    /// The positions in the order in which they were added.
+    ///
+    /// # Errors
+    /// `Backend`.
+    async fn applied(&self) -> Result<Vec<Position>>;
 }
 
 struct Unreachable;

@@ -3,7 +3,10 @@
 mod beside;
 mod case;
 pub mod cases;
+mod chaos;
 pub mod child;
+mod clock;
+mod consuming;
 pub mod contract;
 mod crash;
 mod explore;
@@ -22,5 +25,5 @@ mod workload;
 
 pub use case::{Body, Case, Group};
 pub use failure::{CaseResult, Failure};
-pub use harness::{Fixture, Harness, Held, Log, Setup, Stores};
+pub use harness::{Fixture, Harness, Held, Log, Setup, Stores, View};
 pub use run::{Cx, judge, run};

@@ -3,11 +3,15 @@ use std::fmt;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use eventsource_core::{Capability, EventStore, Result, SnapshotStore, TenantId};
+use eventsource_consumers::{ConsumerStore, GroupStore};
+use eventsource_core::{
+    Capability, CheckpointStore, DeadLetters, EventStore, Leases, LogIdentity, Result, SnapshotStore,
+    TenantId,
+};
 use tokio::runtime;
 use uuid::Uuid;
 
-use crate::{Case, CaseResult, Failure, Fixture, Harness, Log, Setup, Stores, child};
+use crate::{Case, CaseResult, Failure, Fixture, Harness, Log, Setup, Stores, View, chaos, child};
 
 /// How long a case may take before it has failed.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -47,6 +51,66 @@ impl Cx {
     pub fn snapshots_of_tenant(&self, tenant: TenantId) -> CaseResult<Arc<dyn SnapshotStore>> {
         let snapshots = self.snapshots()?.clone();
         Ok(self.harness.tenant_snapshots(self.store().clone(), snapshots, tenant))
+    }
+
+    /// Where checkpoints are kept; for cases that require them.
+    ///
+    /// # Panics
+    /// If the harness gave none.
+    #[must_use]
+    pub fn checkpoints(&self) -> &Arc<dyn CheckpointStore> {
+        self.stores().checkpoints.as_ref().expect("the harness gives what it does not lack")
+    }
+
+    /// Which log it is; for cases that require checkpoints.
+    ///
+    /// # Panics
+    /// If the harness gave none.
+    #[must_use]
+    pub fn identity(&self) -> &Arc<dyn LogIdentity> {
+        self.stores().identity.as_ref().expect("the harness gives what it does not lack")
+    }
+
+    /// Where events are parked; for cases that require it.
+    ///
+    /// # Panics
+    /// If the harness gave none.
+    #[must_use]
+    pub fn dead_letters(&self) -> &Arc<dyn DeadLetters> {
+        self.stores().dead_letters.as_ref().expect("the harness gives what it does not lack")
+    }
+
+    /// The leases; for cases that require them.
+    ///
+    /// # Panics
+    /// If the harness gave none.
+    #[must_use]
+    pub fn leases(&self) -> &Arc<dyn Leases> {
+        self.stores().leases.as_ref().expect("the harness gives what it does not lack")
+    }
+
+    /// A view in the log's own database; for cases that require transactions.
+    ///
+    /// # Panics
+    /// If the harness gave none.
+    #[must_use]
+    pub fn view(&self) -> &Arc<dyn View> {
+        self.stores().view.as_ref().expect("the harness gives what it does not lack")
+    }
+
+    /// All that a consumer needs.
+    pub(crate) fn consumer_store(&self) -> ConsumerStore {
+        ConsumerStore {
+            events: self.store().clone(),
+            identity: self.identity().clone(),
+            checkpoints: self.checkpoints().clone(),
+            dead_letters: self.dead_letters().clone(),
+        }
+    }
+
+    /// All that a group needs.
+    pub(crate) fn group_store(&self) -> GroupStore {
+        GroupStore { consumer: self.consumer_store(), leases: self.leases().clone() }
     }
 
     /// One more store on its log.
@@ -157,6 +221,7 @@ pub fn judge(harness: Arc<dyn Harness>, case: &Case, seed: u64) -> Result<(), St
         cx.log().remove().await?;
         verdict
     });
+    let limit = TIMEOUT + chaos::asked_for();
     let (tell, told) = mpsc::channel();
     runtime.spawn(async move {
         let _ = tell.send(match task.await {
@@ -165,9 +230,8 @@ pub fn judge(harness: Arc<dyn Harness>, case: &Case, seed: u64) -> Result<(), St
             Ok(verdict) => verdict.map_err(|failure| failure.to_string()),
         });
     });
-    let verdict = told
-        .recv_timeout(TIMEOUT)
-        .unwrap_or_else(|_| Err(format!("not done within {} s", TIMEOUT.as_secs())));
+    let verdict =
+        told.recv_timeout(limit).unwrap_or_else(|_| Err(format!("not done within {} s", limit.as_secs())));
     runtime.shutdown_timeout(Duration::from_secs(5));
     verdict
 }

@@ -29,7 +29,12 @@ impl Harness for Memory {
             store = store.outbox(publish)?;
         }
         let store = Arc::new(store);
-        Ok(Fixture::new(Stores::from(store.clone()).with_snapshots(store.clone()).with_outbox(store)))
+        Ok(Fixture::new(
+            Stores::from(store.clone())
+                .with_snapshots(store.clone())
+                .with_outbox(store.clone())
+                .with_consumers(store),
+        ))
     }
 }
 

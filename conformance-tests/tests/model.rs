@@ -20,7 +20,11 @@ impl Harness for Model {
             (Capability::Durable, "the log is gone with the process"),
             (Capability::Shared, "another process has no way to it"),
             (Capability::Transactional, "a caller has no transaction to bring"),
-            (Capability::Outbox, "nothing is published from it"),
+            (Capability::Snapshots, "it keeps events and nothing else"),
+            (Capability::Outbox, "it keeps events and nothing else"),
+            (Capability::Checkpoints, "it keeps events and nothing else"),
+            (Capability::DeadLetters, "it keeps events and nothing else"),
+            (Capability::Leases, "it keeps events and nothing else"),
         ]
     }
 

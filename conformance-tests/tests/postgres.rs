@@ -1,5 +1,8 @@
 //! The contract on the Postgres store.
 
+#[path = "views/postgres.rs"]
+mod view;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,6 +13,7 @@ use eventsource_core::{Append, Appended, Capability, Error, Position, Result};
 use eventsource_postgres::{PostgresConfig, PostgresStore};
 use sqlx::{AssertSqlSafe, Transaction};
 use tokio::sync::OnceCell;
+use view::{Applied, TABLES};
 
 struct Postgres;
 
@@ -35,16 +39,25 @@ impl Harness for Postgres {
             config = config.outbox(publish);
         }
         let store = Arc::new(PostgresStore::connect(config.clone()).await?);
-        let stores = stores(&store);
+        let stores = stores(store.clone(), &schema);
         let log = Schema { store, config, url, schema };
-        log.execute("CREATE TABLE {schema}.own (n INTEGER)").await?;
+        log.execute(&format!("CREATE TABLE {{schema}}.own (n INTEGER); {TABLES}")).await?;
         Ok(Fixture::on(log, stores))
     }
 
     async fn attach(&self, address: &str) -> Result<Stores> {
         let (url, schema) = address.rsplit_once(' ').expect("an address is a URL and a schema");
-        Ok(stores(&Arc::new(PostgresStore::connect(config(url, schema)?).await?)))
+        Ok(stores(Arc::new(PostgresStore::connect(config(url, schema)?).await?), schema))
     }
+}
+
+fn stores(store: Arc<PostgresStore>, schema: &str) -> Stores {
+    let view = Applied::of(&store, schema);
+    Stores::from(store.clone())
+        .with_snapshots(store.clone())
+        .with_outbox(store.clone())
+        .with_consumers(store)
+        .with_view(view)
 }
 
 /// The database of this test binary, made when it is first needed.
@@ -60,11 +73,6 @@ async fn database() -> String {
 fn config(url: &str, schema: &str) -> Result<PostgresConfig> {
     // Half of the contract's patience would do; the margin is for a busy machine.
     Ok(PostgresConfig::new(url).schema(schema)?.max_connections(8).lock_timeout(Duration::from_secs(4)))
-}
-
-/// A store, and what it stores beside the log.
-fn stores(store: &Arc<PostgresStore>) -> Stores {
-    Stores::from(store.clone()).with_snapshots(store.clone()).with_outbox(store.clone())
 }
 
 struct Schema {
@@ -87,7 +95,7 @@ impl Schema {
 #[async_trait]
 impl Log for Schema {
     async fn open(&self) -> Result<Stores> {
-        Ok(stores(&Arc::new(PostgresStore::connect(self.config.clone()).await?)))
+        Ok(stores(Arc::new(PostgresStore::connect(self.config.clone()).await?), &self.schema))
     }
 
     async fn damage(&self, position: Position) -> Result<()> {

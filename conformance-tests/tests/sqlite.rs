@@ -1,6 +1,9 @@
 //! The contract on the SQLite store.
 
-use std::path::PathBuf;
+#[path = "views/sqlite.rs"]
+mod view;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,6 +12,7 @@ use eventsource_core::{Append, Appended, Capability, Error, Position, Result};
 use eventsource_sqlite::{SqliteConfig, SqliteStore};
 use rusqlite::{Connection, DropBehavior, Transaction, TransactionBehavior};
 use tempfile::TempDir;
+use view::Applied;
 
 struct Sqlite;
 
@@ -36,18 +40,22 @@ impl Harness for Sqlite {
             config = config.outbox(publish);
         }
         let store = Arc::new(SqliteStore::open(config.clone()).await?);
-        let stores = stores(&store);
+        let stores = stores(store.clone(), &path);
         Ok(Fixture::on(File { store, config, path, _directory: directory }, stores))
     }
 
     async fn attach(&self, address: &str) -> Result<Stores> {
-        Ok(stores(&Arc::new(SqliteStore::open(SqliteConfig::file(address)).await?)))
+        Ok(stores(Arc::new(SqliteStore::open(SqliteConfig::file(address)).await?), address.as_ref()))
     }
 }
 
-/// A store, and what it stores beside the log.
-fn stores(store: &Arc<SqliteStore>) -> Stores {
-    Stores::from(store.clone()).with_snapshots(store.clone()).with_outbox(store.clone())
+fn stores(store: Arc<SqliteStore>, path: &Path) -> Stores {
+    let view = Applied::of(&store, path);
+    Stores::from(store.clone())
+        .with_snapshots(store.clone())
+        .with_outbox(store.clone())
+        .with_consumers(store)
+        .with_view(view)
 }
 
 struct File {
@@ -60,7 +68,7 @@ struct File {
 #[async_trait]
 impl Log for File {
     async fn open(&self) -> Result<Stores> {
-        Ok(stores(&Arc::new(SqliteStore::open(self.config.clone()).await?)))
+        Ok(stores(Arc::new(SqliteStore::open(self.config.clone()).await?), &self.path))
     }
 
     async fn damage(&self, position: Position) -> Result<()> {

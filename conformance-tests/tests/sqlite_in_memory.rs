@@ -32,7 +32,12 @@ impl Harness for SqliteInMemory {
             config = config.outbox(publish);
         }
         let store = Arc::new(SqliteStore::open(config).await?);
-        Ok(Fixture::new(Stores::from(store.clone()).with_snapshots(store.clone()).with_outbox(store)))
+        Ok(Fixture::new(
+            Stores::from(store.clone())
+                .with_snapshots(store.clone())
+                .with_outbox(store.clone())
+                .with_consumers(store),
+        ))
     }
 }
 

@@ -16,12 +16,27 @@ pub enum Capability {
     Snapshots,
     /// Events that are to be published are put into an outbox in the same transaction: [`Outbox`](crate::Outbox).
     Outbox,
+    /// It keeps consumers' checkpoints, and tells which log it holds ([`CheckpointStore`](crate::CheckpointStore),
+    /// [`LogIdentity`](crate::LogIdentity)).
+    Checkpoints,
+    /// It keeps events that consumers failed on ([`DeadLetters`](crate::DeadLetters)).
+    DeadLetters,
+    /// It shares work among a group's members ([`Leases`](crate::Leases)).
+    Leases,
 }
 
 impl Capability {
     /// All of them.
-    pub const ALL: &[Self] =
-        &[Self::Durable, Self::Shared, Self::Transactional, Self::Snapshots, Self::Outbox];
+    pub const ALL: &[Self] = &[
+        Self::Durable,
+        Self::Shared,
+        Self::Transactional,
+        Self::Snapshots,
+        Self::Outbox,
+        Self::Checkpoints,
+        Self::DeadLetters,
+        Self::Leases,
+    ];
 }
 
 impl fmt::Display for Capability {
@@ -32,6 +47,9 @@ impl fmt::Display for Capability {
             Self::Transactional => "transactional",
             Self::Snapshots => "one that keeps snapshots",
             Self::Outbox => "one with an outbox",
+            Self::Checkpoints => "a keeper of checkpoints",
+            Self::DeadLetters => "a keeper of dead letters",
+            Self::Leases => "a keeper of leases",
         })
     }
 }

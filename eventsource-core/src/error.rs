@@ -34,7 +34,8 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The append's expectation did not hold; [`Error::conflict`] says what stood in the way. Nothing was written.
+    /// What an append or a consumer's record expected did not hold; [`Error::conflict`] says what stood in the way.
+    /// Nothing was written.
     Conflict,
     /// The caller asked for something that has no meaning. Nothing was written.
     InvalidInput,

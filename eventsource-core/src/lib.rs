@@ -18,12 +18,17 @@ mod append;
 mod boundary;
 mod capability;
 mod changes;
+mod checkpoint;
+mod checkpoint_store;
 mod clock;
 mod conflict;
 mod context;
+mod dead_letter;
+mod dead_letters;
 mod decision;
 mod decision_maker;
 mod decoder;
+mod delivery;
 #[cfg(feature = "derive")]
 mod derive_support;
 mod domain_event;
@@ -35,6 +40,9 @@ mod event_schema;
 mod execute_error;
 mod filter;
 mod fold;
+mod lease;
+mod leases;
+mod log_identity;
 mod metadata;
 mod name;
 mod outbox;
@@ -69,12 +77,21 @@ pub use append::{Append, AppendCondition, AppendPart, Appended};
 pub use boundary::Boundary;
 pub use capability::{Capabilities, Capability};
 pub use changes::{ChangeSignal, Changes};
+pub use checkpoint::{Checkpoint, CheckpointMark, CheckpointSave, LastEvent, SaveJudgement};
+pub use checkpoint_store::CheckpointStore;
 pub use clock::{Clock, SystemClock, to_microseconds};
 pub use conflict::Conflict;
 pub use context::Context;
+pub use dead_letter::{
+    DeadLetter, DeadLetterKey, DeadLetterQuery, DeadLetterState, NewDeadLetter, Resolution, check_resolver,
+};
+pub use dead_letters::DeadLetters;
 pub use decision::{Decided, Decision, decision};
 pub use decision_maker::{DecisionMaker, Known};
 pub use decoder::{Decoded, Decoder, PlainDecoder};
+pub use delivery::{
+    Delivery, DeliveryError, DeliveryFailure, HandlerError, HandlerTimedOut, Purpose, Record, Sink,
+};
 pub use domain_event::DomainEvent;
 pub use error::{Error, ErrorKind, Result};
 pub use event::{EventId, NewEvent, RecordedEvent};
@@ -83,8 +100,11 @@ pub use event_schema::EventSchema;
 pub use execute_error::ExecuteError;
 pub use filter::{Filter, FilterItem, Fingerprint, PayloadPath, PayloadPredicate, Scalar, Scope};
 pub use fold::Fold;
+pub use lease::{Fence, FencingToken, Lease, LeaseKey, MemberId};
+pub use leases::Leases;
+pub use log_identity::{LogId, LogIdentity};
 pub use metadata::{Metadata, TenantId};
-pub use name::{AggregateType, EventType};
+pub use name::{AggregateType, ConsumerName, EventType};
 pub use outbox::{
     Claim, ClaimId, ClaimRequest, Outbox, OutboxEntry, OutboxFilter, OutboxStatistics, Outcome, Settlement,
 };

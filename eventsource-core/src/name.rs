@@ -143,3 +143,8 @@ name! {
     /// What kind of aggregate a stream belongs to, such as `Order`.
     AggregateType, "an aggregate type"
 }
+
+name! {
+    /// What a consumer is called: its checkpoint, its dead letters and its leases are found by it.
+    ConsumerName, "a consumer's name"
+}

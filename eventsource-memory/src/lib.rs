@@ -17,6 +17,9 @@
 //! ```
 
 mod append;
+mod checkpoints;
+mod dead_letters;
+mod leases;
 mod log;
 mod outbox;
 mod read;

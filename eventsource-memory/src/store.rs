@@ -5,8 +5,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use eventsource_core::{
     Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Clock, Error, EventStore, Filter,
-    OutboxFilter, Page, Position, ReadOptions, Result, StreamId, SystemClock, Version, to_microseconds,
+    LogId, LogIdentity, OutboxFilter, Page, Position, ReadOptions, Result, StreamId, SystemClock, Version,
+    to_microseconds,
 };
+use uuid::Uuid;
+
+use crate::checkpoints::Checkpoints;
+use crate::dead_letters::Parked;
+use crate::leases::LeaseTable;
 
 use crate::log::Log;
 use crate::outbox::PendingEvents;
@@ -18,6 +24,7 @@ use crate::snapshots::Snapshots;
 pub struct MemoryStore {
     state: Arc<RwLock<State>>,
     clock: Arc<dyn Clock>,
+    log_id: LogId,
 }
 
 #[derive(Default)]
@@ -25,6 +32,9 @@ pub(crate) struct State {
     log: Log,
     pub(crate) snapshots: Snapshots,
     pub(crate) outbox: PendingEvents,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) dead_letters: Parked,
+    pub(crate) leases: LeaseTable,
     changes: ChangeSignal,
     closed: bool,
 }
@@ -39,7 +49,7 @@ impl MemoryStore {
     /// An empty log that takes the time from `clock`.
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
-        Self { state: Arc::default(), clock }
+        Self { state: Arc::default(), clock, log_id: LogId::new(Uuid::now_v7()) }
     }
 
     /// Puts the events that match into the outbox, from now on; those that are in the log already stay out of it.
@@ -123,12 +133,24 @@ impl EventStore for MemoryStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none().with(Capability::Snapshots).with(Capability::Outbox)
+        Capabilities::none()
+            .with(Capability::Checkpoints)
+            .with(Capability::DeadLetters)
+            .with(Capability::Leases)
+            .with(Capability::Snapshots)
+            .with(Capability::Outbox)
     }
 
     async fn close(&self) -> Result<()> {
         *self.write_state() = State { closed: true, ..State::default() };
         Ok(())
+    }
+}
+
+#[async_trait]
+impl LogIdentity for MemoryStore {
+    async fn log_id(&self) -> Result<LogId> {
+        self.look(|_| self.log_id)
     }
 }
 

@@ -1,6 +1,7 @@
 use eventsource_core::{Direction, Filter, Page, Position, ReadOptions, Result, StreamId, Version};
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row as _, ValueRef as _};
+use uuid::Uuid;
 
 use crate::connection::ReadConnection;
 use crate::error::reading;
@@ -63,6 +64,18 @@ impl Log {
             .map_err(reading)?;
         connection.release().await?;
         Position::try_from(head)
+    }
+
+    /// The log's identity, as the database has it now.
+    pub(crate) async fn id(&self) -> Result<Uuid> {
+        let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
+        let id = sqlx::query_scalar(AssertSqlSafe(self.schema.fill_in("SELECT id FROM {schema}.log")))
+            .persistent(self.is_preparing())
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(reading)?;
+        connection.release().await?;
+        Ok(id)
     }
 
     pub(crate) async fn stream_version(&self, stream: &StreamId) -> Result<Option<Version>> {

@@ -3,8 +3,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use eventsource_core::{
-    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Error, EventStore, Filter, Page,
-    Position, ReadOptions, Result, StreamId, Version,
+    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Error, EventStore, Filter, LogId,
+    LogIdentity, Page, Position, ReadOptions, Result, StreamId, Version,
 };
 use sqlx::postgres::PgPool;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
@@ -174,6 +174,9 @@ impl EventStore for PostgresStore {
             .with(Capability::Transactional)
             .with(Capability::Snapshots)
             .with(Capability::Outbox)
+            .with(Capability::Checkpoints)
+            .with(Capability::DeadLetters)
+            .with(Capability::Leases)
     }
 
     async fn close(&self) -> Result<()> {
@@ -191,6 +194,13 @@ impl EventStore for PostgresStore {
             self.log.pool.close().await;
         }
         ended.map_err(|error| Error::backend("the committer did not end in order").with_source(error))
+    }
+}
+
+#[async_trait]
+impl LogIdentity for PostgresStore {
+    async fn log_id(&self) -> Result<LogId> {
+        self.log()?.id().await.map(LogId::new)
     }
 }
 

@@ -103,3 +103,57 @@ CREATE INDEX event_outbox_held ON event_outbox (held_until) WHERE held_until IS 
 CREATE INDEX event_outbox_claimed ON event_outbox (claim_id) WHERE claim_id IS NOT NULL;
 CREATE INDEX event_outbox_failed ON event_outbox (position) WHERE status = 'failed';
 CREATE INDEX event_outbox_published ON event_outbox (published_at) WHERE status = 'published';
+
+-- How far each consumer has come.
+CREATE TABLE projection_checkpoints (
+    projection_name     TEXT    NOT NULL PRIMARY KEY,
+    log_id              BLOB    NOT NULL,
+    global_position     INTEGER NOT NULL,
+    -- The last event that was done: all three, or none.
+    last_event_position INTEGER,
+    last_event_id       BLOB,
+    last_event_type     TEXT,
+    events_processed    INTEGER NOT NULL,
+    resets              INTEGER NOT NULL,
+    updated_at          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Events that a consumer failed on. The event itself stays in the log.
+CREATE TABLE dead_letter_queue (
+    projection_name TEXT    NOT NULL,
+    event_id        BLOB    NOT NULL,
+    global_position INTEGER NOT NULL,
+    event_type      TEXT    NOT NULL,
+    -- What holds later events back, if anything does.
+    ordering_key    TEXT,
+    error_message   TEXT    NOT NULL,
+    retry_count     INTEGER NOT NULL,
+    first_failed_at INTEGER NOT NULL,
+    last_failed_at  INTEGER NOT NULL,
+    status          TEXT    NOT NULL CHECK (status IN ('failed', 'retrying', 'resolved')),
+    retrying_since  INTEGER,
+    resolved_at     INTEGER,
+    resolved_by     TEXT,
+    PRIMARY KEY (projection_name, event_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dead_letters_in_order ON dead_letter_queue (projection_name, global_position);
+CREATE INDEX dead_letters_that_hold ON dead_letter_queue (projection_name, ordering_key)
+    WHERE ordering_key IS NOT NULL AND status <> 'resolved';
+
+-- Until when each member of a group is taken to be at work.
+CREATE TABLE consumer_members (
+    group_name TEXT    NOT NULL,
+    member_id  BLOB    NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (group_name, member_id)
+) STRICT, WITHOUT ROWID;
+
+-- The newest token of each lease, which grows for ever, and who holds it until when, if anybody does.
+CREATE TABLE consumer_leases (
+    group_name TEXT    NOT NULL,
+    partition  INTEGER NOT NULL,
+    token      INTEGER NOT NULL,
+    member_id  BLOB,
+    expires_at INTEGER,
+    PRIMARY KEY (group_name, partition)
+) STRICT, WITHOUT ROWID;

@@ -37,17 +37,21 @@
 mod append;
 mod batch;
 mod changes;
+mod checkpoints;
 mod committer;
 mod config;
 mod connection;
+mod dead_letters;
 mod driver;
 mod error;
 mod files;
 mod filter;
 mod inserts;
+mod leases;
 mod outbox;
 mod payload;
 mod pending;
+mod projection;
 mod queue;
 mod read;
 mod readers;
@@ -62,5 +66,6 @@ mod versions;
 mod wal;
 
 pub use config::{SqliteConfig, Synchronous};
+pub use projection::{SqliteProjection, SqliteView};
 pub use readers::PoolStatistics;
 pub use store::SqliteStore;

@@ -179,11 +179,11 @@ pub(crate) fn text<'r>(row: &'r Row<'_>, index: usize) -> Result<&'r str> {
     optional_text(row, index)?.ok_or_else(|| Error::corrupt(format!("column {index} is empty")))
 }
 
-fn optional_uuid(row: &Row<'_>, index: usize) -> Result<Option<Uuid>> {
+pub(crate) fn optional_uuid(row: &Row<'_>, index: usize) -> Result<Option<Uuid>> {
     Ok(column::<Option<[u8; 16]>>(row, index)?.map(Uuid::from_bytes))
 }
 
-fn uuid(row: &Row<'_>, index: usize) -> Result<Uuid> {
+pub(crate) fn uuid(row: &Row<'_>, index: usize) -> Result<Uuid> {
     optional_uuid(row, index)?.ok_or_else(|| Error::corrupt(format!("column {index} is empty")))
 }
 

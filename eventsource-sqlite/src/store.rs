@@ -5,9 +5,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Error, EventStore, Filter, Page,
-    Position, ReadOptions, Result, StreamId, Version,
+    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Error, EventStore, Filter, LogId,
+    LogIdentity, Page, Position, ReadOptions, Result, StreamId, Version, to_microseconds,
 };
 use rusqlite::{Connection, Transaction};
 use tokio::sync::{oneshot, watch};
@@ -148,6 +149,18 @@ impl SqliteStore {
         self.shared.writer.send(Job::Write(job), 1).await?;
         answered.await.map_err(|_| Error::outcome_unknown("the writer's thread has ended"))?
     }
+
+    /// Wakes those who wait for changes.
+    pub(crate) fn notify(&self) {
+        if let Some(signal) = &*self.shared.signal.get() {
+            signal.notify();
+        }
+    }
+
+    /// The time that what is kept beside the log is stamped with.
+    pub(crate) fn now(&self) -> Result<DateTime<Utc>> {
+        to_microseconds(self.shared.config.now()?)
+    }
 }
 
 #[async_trait]
@@ -200,6 +213,9 @@ impl EventStore for SqliteStore {
         }
         .with(Capability::Snapshots)
         .with(Capability::Outbox)
+        .with(Capability::Checkpoints)
+        .with(Capability::DeadLetters)
+        .with(Capability::Leases)
     }
 
     async fn close(&self) -> Result<()> {
@@ -217,6 +233,16 @@ impl EventStore for SqliteStore {
             Some(Err(message)) => Err(Error::backend(message.clone())),
             _ => Ok(()),
         }
+    }
+}
+
+#[async_trait]
+impl LogIdentity for SqliteStore {
+    async fn log_id(&self) -> Result<LogId> {
+        let id = |connection: &Connection| {
+            schema::log_id(connection).map_err(|error| failed("reading the log's identity", error))
+        };
+        self.read(id).await.map(LogId::new)
     }
 }
 

@@ -184,4 +184,7 @@ mod documents {
 
     #[doc = include_str!("../../docs/guide/orders.md")]
     struct Orders;
+
+    #[doc = include_str!("../../docs/guide/consumers.md")]
+    struct Consumers;
 }

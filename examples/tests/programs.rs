@@ -221,6 +221,38 @@ async fn the_outbox_worker_publishes_everything_in_order_through_a_broker_that_f
 }
 
 #[test]
+fn the_order_dashboard_is_what_the_log_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = env!("CARGO_BIN_EXE_order_dashboard");
+    let output = Command::new(program).env("TMPDIR", directory.path()).output().unwrap();
+    let (stdout, stderr) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    assert_lines_in_order(
+        &stdout,
+        &[
+            "1. Placing 60 orders while the dashboard is kept...",
+            "the consumer was killed in the middle\n",
+            "ann: 20 orders, $200.00\n",
+            "bob: 20 orders, $200.00\n",
+            "cid: 20 orders, $200.00\n",
+            "2. An order that nobody believes, and one behind it...",
+            "ann: 20 orders, $200.00\n",
+            "bob: 21 orders, $210.00\n",
+            "tried again: 2 resolved, 0 failed\n",
+            "ann: 22 orders, $50210.00\n",
+            "3. Rebuilding the dashboard beside the live one...",
+            "rebuilt from 63 events\n",
+            "4. Reading what was just written...",
+            "ann: 22 orders, $50210.00\n",
+            "cid: 21 orders, $210.00\n",
+            "SUCCESS: the dashboard is what the log says\n",
+        ],
+    );
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "it leaves something behind");
+}
+
+#[test]
 fn nonsense_is_answered_with_a_sentence() {
     let directory = tempfile::tempdir().unwrap();
     let program = env!("CARGO_BIN_EXE_order_tutorial");

@@ -19,17 +19,24 @@ fn rule(package: &str) -> Option<Rule> {
         "eventsource-core" => rule(&["eventsource-macros"], &[]),
         "eventsource-macros" => rule(&[], &["eventsource-core"]),
         "test-servers" | "xtask" => rule(&[], &[]),
+        "eventsource-consumers" => rule(&["eventsource-core"], &["eventsource-memory"]),
         "eventsource-memory" | "eventsource-sqlite" | "eventsource-postgres" => {
             rule(&["eventsource-core"], &["test-servers"])
         }
         "eventsource-nats" => rule(&["eventsource-core"], &["eventsource-sqlite", "test-servers"]),
         "eventsource-testing" => rule(&["eventsource-core"], &["eventsource-memory"]),
         "conformance-tests" => rule(
-            &["eventsource-core", "eventsource-testing"],
+            &["eventsource-core", "eventsource-consumers", "eventsource-testing"],
             &["eventsource-memory", "eventsource-sqlite", "eventsource-postgres", "test-servers"],
         ),
         "examples" => rule(
-            &["eventsource-core", "eventsource-memory", "eventsource-sqlite", "eventsource-postgres"],
+            &[
+                "eventsource-core",
+                "eventsource-consumers",
+                "eventsource-memory",
+                "eventsource-sqlite",
+                "eventsource-postgres",
+            ],
             &["eventsource-testing", "test-servers"],
         ),
         _ => None,

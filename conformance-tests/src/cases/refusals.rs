@@ -13,6 +13,9 @@ pub(crate) fn of(capability: Capability) -> Body {
         Capability::Transactional => |cx| Box::pin(transactional(cx)),
         Capability::Outbox => |cx| Box::pin(outbox(cx)),
         Capability::Snapshots => |cx| Box::pin(snapshots(cx)),
+        Capability::Checkpoints => |cx| Box::pin(checkpoints(cx)),
+        Capability::DeadLetters => |cx| Box::pin(dead_letters(cx)),
+        Capability::Leases => |cx| Box::pin(leases(cx)),
         _ => panic!("{capability} has no refusal"),
     }
 }
@@ -42,6 +45,7 @@ async fn transactional(cx: Cx) -> CaseResult {
     assert!(!cx.store().capabilities().has(Capability::Transactional));
     refused(ErrorKind::Unsupported, cx.log().hold(Append::events(events(1))).await)?;
     refused(ErrorKind::Unsupported, cx.log().own_rows().await)?;
+    assert!(cx.stores().view.is_none());
     assert!(log_of(cx.store()).await?.is_empty());
     Ok(())
 }
@@ -57,5 +61,26 @@ async fn outbox(cx: Cx) -> CaseResult {
 async fn snapshots(cx: Cx) -> CaseResult {
     assert!(!cx.store().capabilities().has(Capability::Snapshots));
     assert!(cx.snapshots().is_err(), "the harness brings what the store does not declare");
+    Ok(())
+}
+
+/// Nothing keeps checkpoints.
+async fn checkpoints(cx: Cx) -> CaseResult {
+    assert!(!cx.store().capabilities().has(Capability::Checkpoints));
+    assert!(cx.stores().checkpoints.is_none() && cx.stores().identity.is_none());
+    Ok(())
+}
+
+/// Nothing keeps dead letters.
+async fn dead_letters(cx: Cx) -> CaseResult {
+    assert!(!cx.store().capabilities().has(Capability::DeadLetters));
+    assert!(cx.stores().dead_letters.is_none());
+    Ok(())
+}
+
+/// Nothing keeps leases.
+async fn leases(cx: Cx) -> CaseResult {
+    assert!(!cx.store().capabilities().has(Capability::Leases));
+    assert!(cx.stores().leases.is_none());
     Ok(())
 }

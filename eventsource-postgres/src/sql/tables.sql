@@ -87,11 +87,14 @@ CREATE INDEX idx_outbox_failed ON {schema}.event_outbox (position) WHERE status 
 CREATE INDEX idx_outbox_published ON {schema}.event_outbox (published_at) WHERE status = 'published';
 
 CREATE TABLE {schema}.projection_checkpoints (
-    projection_name VARCHAR(255) PRIMARY KEY,
+    projection_name VARCHAR(255) COLLATE "C" PRIMARY KEY,
     global_position BIGINT NOT NULL,
     last_event_id UUID,
     last_event_type VARCHAR(255),
     events_processed BIGINT NOT NULL DEFAULT 0,
+    log_id UUID, -- (+) the log that it is a place in; this one, if it is not said
+    last_event_position BIGINT, -- (+)
+    resets BIGINT NOT NULL DEFAULT 0, -- (+) how often it was set back
     created_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
     updated_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now()
 );
@@ -99,7 +102,7 @@ CREATE TABLE {schema}.projection_checkpoints (
 CREATE TABLE {schema}.dead_letter_queue (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     event_id UUID NOT NULL,
-    projection_name VARCHAR(255) NOT NULL,
+    projection_name VARCHAR(255) COLLATE "C" NOT NULL,
     event_type VARCHAR(255) NOT NULL,
     event_data JSONB NOT NULL,
     error_message TEXT NOT NULL,
@@ -109,8 +112,33 @@ CREATE TABLE {schema}.dead_letter_queue (
     status VARCHAR(20) NOT NULL DEFAULT 'failed',
     resolved_at TIMESTAMP WITH TIME ZONE,
     resolved_by VARCHAR(255),
+    global_position BIGINT NOT NULL DEFAULT 0, -- (+)
+    ordering_key TEXT, -- (+) what holds later events back, if anything does
+    retrying_since TIMESTAMP WITH TIME ZONE, -- (+)
     CONSTRAINT uq_dlq_event_projection UNIQUE (event_id, projection_name),
     CONSTRAINT chk_dlq_status CHECK (status IN ('failed', 'retrying', 'resolved'))
+);
+
+CREATE INDEX idx_dlq_projection ON {schema}.dead_letter_queue (projection_name, global_position);
+CREATE INDEX idx_dlq_holding ON {schema}.dead_letter_queue (projection_name, ordering_key)
+    WHERE ordering_key IS NOT NULL AND status <> 'resolved';
+
+-- (+) Until when each member of a group is taken to be at work.
+CREATE TABLE {schema}.consumer_members (
+    group_name VARCHAR(255) COLLATE "C" NOT NULL,
+    member_id UUID NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (group_name, member_id)
+);
+
+-- (+) The newest token of each lease, which grows for ever, and who holds it until when, if anybody does.
+CREATE TABLE {schema}.consumer_leases (
+    group_name VARCHAR(255) COLLATE "C" NOT NULL,
+    partition INTEGER NOT NULL,
+    token BIGINT NOT NULL,
+    member_id UUID,
+    expires_at TIMESTAMP WITH TIME ZONE,
+    PRIMARY KEY (group_name, partition)
 );
 
 -- The newest snapshot of each stream; found under the tenant that it was saved for.

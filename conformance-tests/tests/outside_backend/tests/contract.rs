@@ -22,6 +22,9 @@ impl Harness for Outside {
             (Capability::Transactional, "a caller has no transaction to bring"),
             (Capability::Outbox, "nothing is published from it"),
             (Capability::Snapshots, "it keeps events only"),
+            (Capability::Checkpoints, "it keeps events and nothing else"),
+            (Capability::DeadLetters, "it keeps events and nothing else"),
+            (Capability::Leases, "it keeps events and nothing else"),
         ]
     }
 

@@ -1,0 +1,143 @@
+//! View, checkpoint and fence in one transaction: what was applied is the log, once and in order.
+
+use std::time::Duration;
+
+use eventsource_consumers::{DeadLetterOffice, FailurePolicy, Rebuild};
+use eventsource_core::{
+    Append, CheckpointSave, Conflict, ConsumerName, Delivery, DeliveryFailure, ErrorKind, LeaseKey, MemberId,
+    Position, Purpose, Record, Sink,
+};
+use tokio::time::timeout;
+
+use crate::consuming::{consumer, quick};
+use crate::given::{event, events, log_of, positions, refused};
+use crate::{CaseResult, Cx};
+
+const PATIENCE: Duration = Duration::from_secs(40);
+
+fn name(name: &str) -> ConsumerName {
+    ConsumerName::new(name).expect("a case names a valid consumer")
+}
+
+async fn delivery(cx: &Cx, save: CheckpointSave) -> CaseResult<Delivery> {
+    let events = log_of(cx.store()).await?;
+    let save = events.iter().fold(save, CheckpointSave::past);
+    Ok(Delivery { events, record: Record::Checkpoint(save), purpose: Purpose::Live, timeout: None })
+}
+
+pub async fn the_view_is_the_log_over_restarts(cx: Cx) -> CaseResult {
+    let view = cx.view().clone();
+    for _ in 0..3 {
+        cx.store().append(Append::events(events(12))).await?;
+        consumer(&cx, "view")?.page_size(5).run_until_caught_up(view.clone()).await?;
+        assert_eq!(view.applied().await?, positions(&log_of(cx.store()).await?));
+    }
+    Ok(())
+}
+
+pub async fn a_failing_handler_leaves_nothing_of_its_page(cx: Cx) -> CaseResult {
+    let view = cx.view().clone();
+    cx.store().append(Append::events([event("A"), event("Poison"), event("A")])).await?;
+    let log = positions(&log_of(cx.store()).await?);
+    let first = CheckpointSave::first(name("view"), cx.identity().log_id().await?);
+    let failed = view.deliver(&delivery(&cx, first).await?).await.expect_err("it holds poison");
+    assert!(matches!(failed.cause, DeliveryFailure::Event { index: 1, .. }), "{failed:?}");
+    assert_eq!((failed.handled, view.applied().await?), (0, vec![]));
+    assert_eq!(cx.checkpoints().load_checkpoint(&name("view")).await?, None);
+    let stopped =
+        consumer(&cx, "view")?.policy(quick(FailurePolicy::stop()).attempts(2)).run(view.clone()).await;
+    refused(ErrorKind::Backend, stopped)?;
+    assert_eq!(view.applied().await?, log[..1]);
+    consumer(&cx, "view")?
+        .policy(quick(FailurePolicy::park()).attempts(2))
+        .run_until_caught_up(view.clone())
+        .await?;
+    assert_eq!(view.applied().await?, [log[0], log[2]]);
+    let office = DeadLetterOffice::new("view", cx.consumer_store(), view.clone())?;
+    assert_eq!(office.retry_all("ann").await?.failed, 1);
+    assert_eq!(view.applied().await?, [log[0], log[2]]);
+    Ok(())
+}
+
+pub async fn a_delivery_whose_answer_was_lost_is_applied_once(cx: Cx) -> CaseResult {
+    let view = cx.view().clone();
+    cx.store().append(Append::events(events(3))).await?;
+    let first = CheckpointSave::first(name("view"), cx.identity().log_id().await?);
+    let delivery = delivery(&cx, first).await?;
+    for _ in 0..3 {
+        view.deliver(&delivery).await?;
+    }
+    assert_eq!(view.applied().await?, positions(&log_of(cx.store()).await?));
+    Ok(())
+}
+
+pub async fn two_instances_apply_nothing_twice(cx: Cx) -> CaseResult {
+    let view = cx.view().clone();
+    let consumers =
+        (0..2).map(|_| Ok(consumer(&cx, "view")?.page_size(3))).collect::<CaseResult<Vec<_>>>()?;
+    let controls: Vec<_> = consumers.iter().map(eventsource_consumers::Consumer::control).collect();
+    let running: Vec<_> = consumers.into_iter().map(|each| tokio::spawn(each.run(view.clone()))).collect();
+    for _ in 0..30 {
+        cx.store().append(Append::events(events(2))).await?;
+    }
+    let head = cx.store().head().await?;
+    eventsource_consumers::wait_for(cx.checkpoints(), &name("view"), head, PATIENCE).await?;
+    for control in controls {
+        control.stop();
+    }
+    for each in running {
+        timeout(PATIENCE, each).await???;
+    }
+    assert_eq!(view.applied().await?, positions(&log_of(cx.store()).await?));
+    Ok(())
+}
+
+pub async fn a_fenced_member_changes_no_view(cx: Cx) -> CaseResult {
+    let view = cx.view().clone();
+    cx.store().append(Append::events(events(3))).await?;
+    let key = LeaseKey { group: name("view"), partition: 0 };
+    let hold = async || {
+        let lease = cx.leases().acquire_lease(&key, MemberId::random(), Duration::from_secs(60)).await?;
+        CaseResult::Ok(lease.expect("it is free"))
+    };
+    let paused = hold().await?;
+    cx.leases().release_lease(&paused).await?;
+    let other = hold().await?;
+    let first = CheckpointSave::first(name("view"), cx.identity().log_id().await?);
+    let fenced = delivery(&cx, first.clone().fenced(Some(paused.fence()))).await?;
+    let refused = view.deliver(&fenced).await.expect_err("its lease is another's");
+    let DeliveryFailure::Store(error) = refused.cause else { panic!("{refused:?}") };
+    assert!(matches!(error.conflict(), Some(Conflict::Fenced { .. })), "{error:?}");
+    assert!(view.applied().await?.is_empty());
+    view.deliver(&delivery(&cx, first.fenced(Some(other.fence()))).await?).await?;
+    assert_eq!(view.applied().await?.len(), 3);
+    Ok(())
+}
+
+pub async fn a_rebuilt_view_takes_the_place_of_the_live_one(cx: Cx) -> CaseResult {
+    let view = cx.view().clone();
+    cx.store().append(Append::events(events(20))).await?;
+    let live = consumer(&cx, "view")?.page_size(3);
+    let control = live.control();
+    let running = tokio::spawn(live.run(view.clone()));
+    let store = cx.store().clone();
+    let writer = tokio::spawn(async move {
+        for _ in 0..40 {
+            store.append(Append::events(events(1))).await?;
+        }
+        Ok::<_, eventsource_core::Error>(())
+    });
+    for _ in 0..2 {
+        let report = Rebuild::new("view", cx.consumer_store())?.page_size(7).run(view.clone()).await?;
+        assert!(report.progress.applied >= 20, "{report:?}");
+    }
+    writer.await??;
+    let last = cx.store().append(Append::events(events(1))).await?.last;
+    eventsource_consumers::wait_for(cx.checkpoints(), &name("view"), last, PATIENCE).await?;
+    control.stop();
+    timeout(PATIENCE, running).await???;
+    assert_eq!(view.applied().await?, positions(&log_of(cx.store()).await?));
+    assert_eq!(cx.checkpoints().checkpoints().await?.len(), 1, "the rebuild's own checkpoint is gone");
+    assert!(last > Position::START);
+    Ok(())
+}

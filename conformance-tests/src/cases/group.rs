@@ -1,0 +1,126 @@
+//! Members that share a consumer's work.
+
+use std::time::Duration;
+
+use eventsource_consumers::{Consumer, ConsumerGroup, GroupOptions};
+use eventsource_core::{Append, ConsumerName, ErrorKind};
+use proptest::prelude::RngExt;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::chaos::{self, Deeds, Delivery, LEASE, Member, PAUSE, Watch, Writers};
+use crate::given::{events, refused};
+use crate::{CaseResult, Cx, random};
+
+const PATIENCE: Duration = Duration::from_secs(40);
+
+fn group() -> ConsumerName {
+    ConsumerName::new("chaos").expect("a case names a valid group")
+}
+
+/// Waits until the group's leases are shared like this, most first.
+async fn until_shared(cx: &Cx, shares: &[usize]) -> CaseResult {
+    let shared = async {
+        loop {
+            let mut counts = std::collections::BTreeMap::<_, usize>::new();
+            for lease in cx.leases().leases(&group()).await? {
+                *counts.entry(lease.member).or_default() += 1;
+            }
+            let mut counts: Vec<_> = counts.into_values().collect();
+            counts.sort_unstable_by(|a, b| b.cmp(a));
+            if counts == shares {
+                return CaseResult::Ok(());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, shared).await?
+}
+
+pub async fn members_share_the_work_and_hand_it_over(cx: Cx) -> CaseResult {
+    let deeds = Deeds::default();
+    let first = Member::start(&cx, deeds.handler())?;
+    until_shared(&cx, &[6]).await?;
+    let second = Member::start(&cx, deeds.handler())?;
+    until_shared(&cx, &[3, 3]).await?;
+    let third = Member::start(&cx, deeds.handler())?;
+    let fourth = Member::start(&cx, deeds.handler())?;
+    until_shared(&cx, &[2, 2, 1, 1]).await?;
+    cx.store().append(Append::events(events(60))).await?;
+    chaos::until_done(&cx, async || Ok(deeds.list())).await?;
+    first.stop().await?;
+    until_shared(&cx, &[2, 2, 2]).await?;
+    // Nobody says that this one is gone.
+    second.kill().await;
+    until_shared(&cx, &[3, 3]).await?;
+    cx.store().append(Append::events(events(60))).await?;
+    chaos::until_done(&cx, async || Ok(deeds.list())).await?;
+    third.stop().await?;
+    fourth.stop().await?;
+    assert!(cx.leases().leases(&group()).await?.iter().all(|lease| lease.key.group == group()));
+    chaos::judge(&cx, &deeds.list(), Delivery::AtLeastOnce).await
+}
+
+pub async fn one_partition_is_a_single_active_consumer(cx: Cx) -> CaseResult {
+    let deeds = Deeds::default();
+    let options = GroupOptions::partitions(1).lease(LEASE);
+    let groups = (0..3)
+        .map(|_| {
+            let consumer =
+                Consumer::new("chaos", cx.consumer_store())?.poll_interval(Duration::from_millis(100));
+            Ok(ConsumerGroup::new(consumer, cx.group_store(), options))
+        })
+        .collect::<CaseResult<Vec<_>>>()?;
+    let controls: Vec<_> = groups.iter().map(ConsumerGroup::control).collect();
+    let running: Vec<_> = groups.into_iter().map(|each| tokio::spawn(each.run(deeds.handler()))).collect();
+    until_shared(&cx, &[1]).await?;
+    cx.store().append(Append::events(events(50))).await?;
+    chaos::until_done(&cx, async || Ok(deeds.list())).await?;
+    for control in controls {
+        control.stop();
+    }
+    for each in running {
+        timeout(PATIENCE, each).await???;
+    }
+    let done = deeds.list();
+    assert!(done.is_sorted() && done.len() == 50, "{done:?}");
+    Ok(())
+}
+
+pub async fn another_number_of_partitions_is_refused(cx: Cx) -> CaseResult {
+    cx.store().append(Append::events(events(50))).await?;
+    let deeds = Deeds::default();
+    let first = Member::start(&cx, deeds.handler())?;
+    chaos::until_done(&cx, async || Ok(deeds.list())).await?;
+    first.stop().await?;
+    let consumer = Consumer::new("chaos", cx.consumer_store())?;
+    let other = ConsumerGroup::new(consumer, cx.group_store(), GroupOptions::partitions(7));
+    let error = refused(ErrorKind::InvalidInput, timeout(PATIENCE, other.run(deeds.handler())).await?)?;
+    assert!(error.to_string().contains("6 partitions"), "{error}");
+    Ok(())
+}
+
+pub async fn members_that_are_paused_and_killed_lose_and_reorder_nothing(cx: Cx) -> CaseResult {
+    let (deeds, watch, writers) = (Deeds::default(), Watch::start(&cx), Writers::start(&cx));
+    let mut members = (0..4).map(|_| Member::start(&cx, deeds.handler())).collect::<CaseResult<Vec<_>>>()?;
+    let mut random = random::numbers(&cx, 70);
+    let end = Instant::now() + chaos::duration(Duration::from_secs(5));
+    let mut blows = 0;
+    while Instant::now() < end || blows < 2 {
+        sleep(Duration::from_millis(random.random_range(10..600))).await;
+        let victim = random.random_range(0..members.len());
+        if blows % 2 == 0 {
+            members[victim].pause(PAUSE).await;
+        } else {
+            let fresh = Member::start(&cx, deeds.handler())?;
+            std::mem::replace(&mut members[victim], fresh).kill().await;
+        }
+        blows += 1;
+    }
+    writers.finish().await?;
+    chaos::until_done(&cx, async || Ok(deeds.list())).await?;
+    for member in members {
+        member.stop().await?;
+    }
+    assert!(watch.finish().await? > 10, "the group did not work");
+    chaos::judge(&cx, &deeds.list(), Delivery::AtLeastOnce).await
+}

@@ -1,0 +1,81 @@
+//! The list that the contract's cases keep as a view in a Postgres log's own schema.
+
+use async_trait::async_trait;
+use conformance_tests::View;
+use eventsource_core::{
+    Delivery, DeliveryError, Error, HandlerError, Position, Purpose, RecordedEvent, Result, Sink,
+};
+use eventsource_postgres::{PostgresProjection, PostgresStore, PostgresView};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+/// What makes the view, where `{schema}` stands for the log's.
+pub(crate) const TABLES: &str =
+    "CREATE TABLE {schema}.applied (n BIGSERIAL PRIMARY KEY, position BIGINT NOT NULL);
+     CREATE TABLE {schema}.applied_next (n BIGSERIAL PRIMARY KEY, position BIGINT NOT NULL);";
+
+#[derive(Debug)]
+pub(crate) struct Applied {
+    projection: PostgresProjection,
+    store: PostgresStore,
+    schema: String,
+}
+
+impl Applied {
+    pub(crate) fn of(store: &PostgresStore, schema: &str) -> Self {
+        let list = List { schema: schema.to_owned() };
+        Self { projection: store.project(list), store: store.clone(), schema: schema.to_owned() }
+    }
+}
+
+#[async_trait]
+impl Sink for Applied {
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
+        self.projection.deliver(delivery).await
+    }
+}
+
+#[async_trait]
+impl View for Applied {
+    async fn applied(&self) -> Result<Vec<Position>> {
+        let sql = format!("SELECT position FROM {}.applied ORDER BY n", self.schema);
+        let positions: Vec<i64> =
+            sqlx::query_scalar(AssertSqlSafe(sql))
+                .fetch_all(self.store.pool())
+                .await
+                .map_err(|error| Error::backend("the view can't be read").with_source(error))?;
+        positions.into_iter().map(Position::try_from).collect()
+    }
+}
+
+struct List {
+    schema: String,
+}
+
+#[async_trait]
+impl PostgresView for List {
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        event: &RecordedEvent,
+        purpose: Purpose,
+    ) -> Result<(), HandlerError> {
+        let table = match purpose {
+            Purpose::Live => "applied",
+            Purpose::Rebuild => "applied_next",
+        };
+        let sql = format!("INSERT INTO {}.{table} (position) VALUES ($1)", self.schema);
+        sqlx::query(AssertSqlSafe(sql)).bind(event.position().to_i64()).execute(connection).await?;
+        if event.event_type().as_str() == "Poison" { Err("poison".into()) } else { Ok(()) }
+    }
+
+    async fn switch(&self, connection: &mut PgConnection) -> Result<(), HandlerError> {
+        let Self { schema } = self;
+        let sql = format!(
+            "DROP TABLE {schema}.applied;
+             ALTER TABLE {schema}.applied_next RENAME TO applied;
+             CREATE TABLE {schema}.applied_next (n BIGSERIAL PRIMARY KEY, position BIGINT NOT NULL);"
+        );
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await?;
+        Ok(())
+    }
+}

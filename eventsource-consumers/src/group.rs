@@ -1,0 +1,330 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventsource_core::{Conflict, ConsumerName, Error, Lease, LeaseKey, MemberId, Purpose, Result, Sink};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use crate::consumer::Outcome;
+use crate::control::{Control, State};
+use crate::handler::IntoSink;
+use crate::pump::{End, Pump, Share};
+use crate::{Consumer, GroupStore};
+
+/// A consumer whose work several processes share.
+///
+/// Events are spread over partitions by the [ordering key](Consumer::ordering_key); a member handles a partition while it
+/// holds its lease, and events with one key are handled one after the other, whoever handles them. When members join,
+/// leave or crash, the others take over within a lease's time. A member that was paused for longer can't write a
+/// checkpoint, a parked event or an exactly-once view any more: its token is old.
+///
+/// With one partition it is a single active consumer with others standing by.
+///
+/// ```
+/// use std::time::Duration;
+/// use eventsource_consumers::{Consumer, ConsumerGroup, GroupOptions, each_event};
+/// use eventsource_core::Result;
+/// use eventsource_memory::MemoryStore;
+///
+/// async fn work(store: MemoryStore) -> Result<()> {
+///     let consumer = Consumer::new("mailer", store.clone())?;
+///     let options = GroupOptions::partitions(8).lease(Duration::from_secs(10));
+///     ConsumerGroup::new(consumer, store, options).run(each_event(|_event, _| async { Ok(()) })).await
+/// }
+/// ```
+pub struct ConsumerGroup {
+    consumer: Consumer,
+    store: GroupStore,
+    options: GroupOptions,
+    member: MemberId,
+}
+
+/// How a group shares its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct GroupOptions {
+    partitions: u32,
+    lease: Duration,
+}
+
+impl GroupOptions {
+    /// So many partitions, which is how many members can work at once. All members must say the same number; another one
+    /// needs the group's checkpoints to be deleted first.
+    pub fn partitions(partitions: u32) -> Self {
+        Self { partitions: partitions.max(1), lease: Duration::from_secs(10) }
+    }
+
+    /// Sets how long a lease holds without being renewed; 10 seconds if not set. It is renewed three times as often.
+    pub fn lease(mut self, time_to_live: Duration) -> Self {
+        self.lease = time_to_live;
+        self
+    }
+}
+
+impl ConsumerGroup {
+    /// A member of the group that is called like `consumer`, and works as it does.
+    pub fn new(consumer: Consumer, store: impl Into<GroupStore>, options: GroupOptions) -> Self {
+        Self { consumer, store: store.into(), options, member: MemberId::random() }
+    }
+
+    /// Stops it in order: its leases are free at once then.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.consumer.control()
+    }
+
+    /// Which member it is.
+    #[must_use]
+    pub fn member(&self) -> MemberId {
+        self.member
+    }
+
+    /// The name of a partition's checkpoint and dead letters.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the group's name is too long for it.
+    pub fn partition_name(group: &ConsumerName, partition: u32, partitions: u32) -> Result<ConsumerName> {
+        ConsumerName::new(format!("{group}[{partition}/{partitions}]"))
+    }
+
+    /// Works until it is told to stop.
+    ///
+    /// # Errors
+    /// What a partition's handler failed with for good, as for [`Consumer::run`]: the member leaves then; `InvalidInput`
+    /// if the group's checkpoints are for another number of partitions.
+    pub async fn run(self, sink: impl IntoSink) -> Result<()> {
+        let sink = sink.into_sink(&self.store.consumer);
+        self.check_partitions().await?;
+        let (start, started) = mpsc::unbounded_channel();
+        let (end, ended) = mpsc::unbounded_channel();
+        let work = self.work(sink, started, end);
+        let mut membership =
+            Membership { group: &self, running: BTreeMap::new(), start: Some(start), ended, offset: 0 };
+        // Side by side: a handler that takes long does not keep the leases from being renewed.
+        let (outcome, ()) = futures_util::future::join(membership.run(), work).await;
+        self.consumer.control.update(|status| status.state = State::Stopped);
+        outcome
+    }
+
+    /// Runs the pumps that it is told to start, and tells how each ended.
+    async fn work(
+        &self,
+        sink: Arc<dyn Sink>,
+        mut started: mpsc::UnboundedReceiver<(Lease, Control)>,
+        end: mpsc::UnboundedSender<(u32, Result<Outcome>)>,
+    ) {
+        let mut pumps: FuturesUnordered<BoxFuture<'static, (u32, Result<Outcome>)>> = FuturesUnordered::new();
+        let mut open = true;
+        while open || !pumps.is_empty() {
+            tokio::select! {
+                next = started.recv(), if open => match next {
+                    Some((lease, control)) => {
+                        let partition = lease.key.partition;
+                        match self.pump(lease, control, sink.clone()) {
+                            Ok(pump) => pumps.push(Box::pin(async move { (partition, pump.run().await) })),
+                            Err(error) => drop(end.send((partition, Err(error)))),
+                        }
+                    }
+                    None => open = false,
+                },
+                Some(done) = pumps.next(), if !pumps.is_empty() => drop(end.send(done)),
+            }
+        }
+    }
+
+    fn pump(&self, lease: Lease, control: Control, sink: Arc<dyn Sink>) -> Result<Pump> {
+        let (partition, partitions) = (lease.key.partition, self.options.partitions);
+        Ok(Pump {
+            name: Self::partition_name(&self.consumer.name, partition, partitions)?,
+            store: self.store.consumer.clone(),
+            sink,
+            settings: self.consumer.settings.clone(),
+            control,
+            share: Some(Share { partition, partitions, fence: lease.fence() }),
+            purpose: Purpose::Live,
+            end: End::Never,
+        })
+    }
+
+    /// Another number of partitions would send keys to others while their checkpoints stay.
+    async fn check_partitions(&self) -> Result<()> {
+        let (group, partitions) = (&self.consumer.name, self.options.partitions);
+        let prefix = format!("{group}[");
+        for checkpoint in self.store.consumer.checkpoints.checkpoints().await? {
+            let rest =
+                checkpoint.consumer.as_str().strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(']'));
+            let counted =
+                rest.and_then(|rest| rest.split_once('/')).and_then(|(_, count)| count.parse::<u32>().ok());
+            if let Some(found) = counted.filter(|found| *found != partitions) {
+                return Err(Error::invalid_input(format!(
+                    "the group {group} has checkpoints for {found} partitions and is to work with {partitions}: \
+                     stop all members and delete its checkpoints first, or take another name"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ConsumerGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConsumerGroup")
+            .field("name", &self.consumer.name)
+            .field("member", &self.member)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A member's side of the leases: it takes its share, renews what it holds, and gives away what is too much.
+struct Membership<'g> {
+    group: &'g ConsumerGroup,
+    running: BTreeMap<u32, Running>,
+    /// None when nothing is to be started any more.
+    start: Option<mpsc::UnboundedSender<(Lease, Control)>>,
+    ended: mpsc::UnboundedReceiver<(u32, Result<Outcome>)>,
+    /// Where to begin to look for free partitions: elsewhere each time, so that members don't race for the same.
+    offset: u32,
+}
+
+struct Running {
+    lease: Lease,
+    control: Control,
+    /// When the lease was last known to be held.
+    renewed: Instant,
+    /// Whether somebody else has it now.
+    lost: bool,
+}
+
+impl Membership<'_> {
+    async fn run(&mut self) -> Result<()> {
+        let outcome = self.serve().await;
+        // In order, whatever the reason: what runs finishes what it has in hand, and its leases are free at once.
+        self.start = None;
+        for running in self.running.values() {
+            running.control.stop();
+        }
+        while !self.running.is_empty() {
+            let Some((partition, result)) = self.ended.recv().await else { break };
+            // The first failure is told; these follow from it, or have lost their lease.
+            drop(self.ended(partition, result).await);
+        }
+        let (name, member) = (&self.group.consumer.name, self.group.member);
+        if let Err(error) = self.group.store.leases.withdraw(name, member).await {
+            tracing::debug!(group = %name, error = &error as &dyn std::error::Error, "can't withdraw; it expires");
+        }
+        outcome
+    }
+
+    async fn serve(&mut self) -> Result<()> {
+        let control = self.group.consumer.control.clone();
+        loop {
+            if control.is_stopped() {
+                return Ok(());
+            }
+            match self.tick().await {
+                Err(error) if !error.is_retryable() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(group = %self.group.consumer.name, error = &error as &dyn std::error::Error, "the leases can't be renewed; trying again");
+                    self.stop_expired();
+                }
+                Ok(()) => {}
+            }
+            let next = sleep(self.group.options.lease / 3);
+            tokio::pin!(next);
+            loop {
+                tokio::select! {
+                    () = &mut next => break,
+                    () = control.stopped() => return Ok(()),
+                    Some((partition, result)) = self.ended.recv() => self.ended(partition, result).await?,
+                }
+            }
+        }
+    }
+
+    async fn tick(&mut self) -> Result<()> {
+        let group = self.group;
+        let (leases, name, ttl) = (&group.store.leases, &group.consumer.name, group.options.lease);
+        let members = leases.announce(name, group.member, ttl).await?;
+        for running in self.running.values_mut().filter(|running| !running.lost) {
+            let asked = Instant::now();
+            match leases.renew_lease(&running.lease, ttl).await? {
+                Some(lease) => (running.lease, running.renewed) = (lease, asked),
+                None => {
+                    running.lost = true;
+                    running.control.stop();
+                }
+            }
+        }
+        let share = self.share(&members);
+        let surplus = self.running.len().saturating_sub(share);
+        for running in self.running.values().rev().take(surplus) {
+            running.control.stop();
+        }
+        let partitions = group.options.partitions;
+        for step in 0..partitions {
+            if self.running.len() >= share {
+                break;
+            }
+            let partition = (self.offset + step) % partitions;
+            if self.running.contains_key(&partition) {
+                continue;
+            }
+            let (key, asked) = (LeaseKey { group: name.clone(), partition }, Instant::now());
+            if let Some(lease) = leases.acquire_lease(&key, group.member, ttl).await? {
+                let control = Control::new();
+                let starting = self.start.as_ref().map(|start| start.send((lease.clone(), control.clone())));
+                if matches!(starting, Some(Ok(()))) {
+                    self.running.insert(partition, Running { lease, control, renewed: asked, lost: false });
+                }
+            }
+        }
+        self.offset = (self.offset + 1) % partitions;
+        self.tell(share);
+        Ok(())
+    }
+
+    /// How many partitions this member is to hold: as even as it goes, the first members one more.
+    fn share(&self, members: &[MemberId]) -> usize {
+        let partitions = self.group.options.partitions as usize;
+        let count = members.len().max(1);
+        let rank = members.iter().position(|member| *member == self.group.member).unwrap_or(count);
+        partitions / count + usize::from(rank < partitions % count)
+    }
+
+    /// Stops what may have been taken by somebody else meanwhile. What it writes is fenced; its other effects are not.
+    fn stop_expired(&mut self) {
+        for running in self.running.values() {
+            if running.renewed.elapsed() >= self.group.options.lease {
+                running.control.stop();
+            }
+        }
+    }
+
+    async fn ended(&mut self, partition: u32, result: Result<Outcome>) -> Result<()> {
+        if let Some(running) = self.running.remove(&partition) {
+            // If this fails, it expires.
+            drop(self.group.store.leases.release_lease(&running.lease).await);
+        }
+        match result {
+            Err(error) if !matches!(error.conflict(), Some(Conflict::Fenced { .. })) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sums up how the partitions stand.
+    fn tell(&self, share: usize) {
+        let statuses: Vec<_> = self.running.values().map(|running| running.control.status()).collect();
+        self.group.consumer.control.update(|status| {
+            let all_live = statuses.iter().all(|each| each.state == State::Live);
+            status.state = if all_live && statuses.len() >= share { State::Live } else { State::CatchingUp };
+            status.head = statuses.iter().map(|each| each.head).max().unwrap_or_default();
+            status.position = statuses.iter().map(|each| each.position).min().unwrap_or_default();
+            status.events_processed = statuses.iter().map(|each| each.events_processed).sum();
+        });
+    }
+}

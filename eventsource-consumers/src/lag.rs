@@ -1,0 +1,53 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use eventsource_core::{ConsumerName, Filter, Position, ReadOptions, Result};
+
+use crate::ConsumerStore;
+
+/// How far a consumer is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lag {
+    /// How many matching events it has not done yet; counted up to [`Lag::COUNTED`].
+    pub events: u64,
+    /// How long ago the oldest of them was recorded; none if there is none.
+    pub age: Option<TimeDelta>,
+    /// Everything up to here is done.
+    pub position: Position,
+    /// Where the log ends.
+    pub head: Position,
+}
+
+impl Lag {
+    /// How many events are counted at most: who is further behind is far behind.
+    pub const COUNTED: u64 = 10_000;
+}
+
+/// How far the consumer is behind, in events and in the age of the oldest one that is not done, at the time `now`. It has
+/// to be told the consumer's filter.
+///
+/// # Errors
+/// What loading the checkpoint or reading the log fails with.
+pub async fn lag(
+    store: &ConsumerStore,
+    consumer: &ConsumerName,
+    filter: &Filter,
+    now: DateTime<Utc>,
+) -> Result<Lag> {
+    let checkpoint = store.checkpoints.load_checkpoint(consumer).await?;
+    let position = checkpoint.map_or(Position::START, |checkpoint| checkpoint.position);
+    let mut lag = Lag { events: 0, age: None, position, head: store.events.head().await? };
+    let mut options = ReadOptions::new().after(position);
+    while lag.events < Lag::COUNTED {
+        options = options.limit((Lag::COUNTED - lag.events).min(1_000));
+        let page = store.events.read_page(filter, &options).await?;
+        if lag.age.is_none() {
+            lag.age = page.events.first().map(|oldest| now - oldest.recorded_at());
+        }
+        lag.events += page.events.len() as u64;
+        options = options.clone().after(page.scanned_to(&options));
+        if !page.more {
+            break;
+        }
+    }
+    Ok(lag)
+}

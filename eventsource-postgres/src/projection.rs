@@ -1,0 +1,191 @@
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use eventsource_core::{
+    Delivery, DeliveryError, ErrorKind, HandlerError, HandlerTimedOut, Purpose, Record, RecordedEvent,
+    SaveJudgement, Sink,
+};
+use futures_util::FutureExt as _;
+use sqlx::postgres::PgConnection;
+use tokio::time::timeout;
+
+use crate::PostgresStore;
+use crate::error::reading;
+use crate::writing::commit;
+
+/// A view in the log's own database: how an event changes it.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use eventsource_core::{HandlerError, Purpose, RecordedEvent};
+/// use eventsource_postgres::{PostgresProjection, PostgresStore, PostgresView};
+/// use sqlx::PgConnection;
+///
+/// struct Counts;
+///
+/// #[async_trait]
+/// impl PostgresView for Counts {
+///     async fn apply(
+///         &self,
+///         connection: &mut PgConnection,
+///         event: &RecordedEvent,
+///         _purpose: Purpose,
+///     ) -> Result<(), HandlerError> {
+///         sqlx::query(
+///             "INSERT INTO counts (event_type, count) VALUES ($1, 1)
+///              ON CONFLICT (event_type) DO UPDATE SET count = counts.count + 1",
+///         )
+///         .bind(event.event_type().as_str())
+///         .execute(connection)
+///         .await?;
+///         Ok(())
+///     }
+/// }
+///
+/// fn counting(store: &PostgresStore) -> PostgresProjection {
+///     store.project(Counts)
+/// }
+/// ```
+#[async_trait]
+pub trait PostgresView: Send + Sync + 'static {
+    /// Changes the view within the transaction that `connection` is in, which commits together with the consumer's
+    /// checkpoint. Don't end the transaction.
+    ///
+    /// # Errors
+    /// Whatever stands in the way: nothing of the transaction is left then. After a failed statement the transaction
+    /// can't go on: hand the error on.
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        event: &RecordedEvent,
+        purpose: Purpose,
+    ) -> Result<(), HandlerError>;
+
+    /// Puts what a [`Purpose::Rebuild`] has built in the place of the view that is in use, such as by renaming tables.
+    /// Without one, nothing is done: the next release reads the new tables.
+    ///
+    /// # Errors
+    /// Whatever stands in the way: both views are as they were then.
+    async fn switch(&self, connection: &mut PgConnection) -> Result<(), HandlerError> {
+        let _ = connection;
+        Ok(())
+    }
+}
+
+/// What a consumer delivers to so that a view in the log's own database is exactly-once: view, checkpoint and fence are
+/// one transaction.
+#[derive(Clone)]
+pub struct PostgresProjection {
+    store: PostgresStore,
+    view: Arc<dyn PostgresView>,
+}
+
+impl PostgresStore {
+    /// Keeps a view in this database: hand the result to a consumer.
+    ///
+    /// A page of events is one transaction; if the handler fails on one of them, nothing of the page is left. The server
+    /// ends a transaction that it hears nothing from for longer than the handler's timeout, so that a consumer that was
+    /// paused holds no locks.
+    pub fn project(&self, view: impl PostgresView) -> PostgresProjection {
+        PostgresProjection { store: self.clone(), view: Arc::new(view) }
+    }
+}
+
+impl PostgresProjection {
+    /// How long a transaction may be silent where the consumer sets no timeout.
+    const SILENCE: Duration = Duration::from_secs(60);
+}
+
+#[async_trait]
+impl Sink for PostgresProjection {
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
+        let log = self.store.log()?;
+        let mut transaction = log.begin_limited(delivery.timeout.unwrap_or(Self::SILENCE)).await?;
+        match &delivery.record {
+            // Before any work: of two instances, one waits here, and is refused when the other has committed.
+            Record::Checkpoint(save) => {
+                let stored = log.lock_checkpoint(&mut transaction, save.consumer()).await?;
+                if save.judge(stored.as_ref())? == SaveJudgement::Stored {
+                    transaction.rollback().await.map_err(reading)?;
+                    return Ok(());
+                }
+            }
+            // The live consumer takes its checkpoint before its view: whoever does it the other way round meets it halfway.
+            Record::Switch { to, .. } => {
+                log.lock_checkpoint(&mut transaction, to).await?;
+            }
+            Record::Resolved { .. } => {}
+        }
+        for (index, event) in delivery.events.iter().enumerate() {
+            apply(&*self.view, &mut transaction, event, delivery)
+                .await
+                .map_err(|error| DeliveryError::event(0, index, of_store(error, delivery.timeout)))?;
+        }
+        let recorded = match &delivery.record {
+            Record::Checkpoint(save) => {
+                let saved = log.save_checkpoint(&mut transaction, save).await;
+                saved.map(|judgement| judgement == SaveJudgement::Write)
+            }
+            Record::Resolved { key, by } => log.resolve(&mut transaction, key, by).await,
+            Record::Switch { from, to } => {
+                let switched = self.view.switch(&mut transaction).await;
+                switched.map_err(|error| DeliveryError::page(of_store(error, delivery.timeout)))?;
+                log.hand_over(&mut transaction, from, to).await.map(|()| true)
+            }
+        };
+        match recorded {
+            Ok(true) => commit(transaction).await.map_err(DeliveryError::store),
+            Ok(false) => transaction.rollback().await.map_err(|error| reading(error).into()),
+            // The transaction has failed: some handler went on after an error.
+            Err(error) if error.kind() == ErrorKind::InvalidInput && !delivery.events.is_empty() => {
+                Err(DeliveryError::page(error.into()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+async fn apply(
+    view: &dyn PostgresView,
+    connection: &mut PgConnection,
+    event: &RecordedEvent,
+    delivery: &Delivery,
+) -> Result<(), HandlerError> {
+    let applying = AssertUnwindSafe(view.apply(connection, event, delivery.purpose)).catch_unwind();
+    let applied = match delivery.timeout {
+        None => applying.await,
+        Some(limit) => match timeout(limit, applying).await {
+            Ok(applied) => applied,
+            Err(_) => return Err(HandlerTimedOut { timeout: limit }.into()),
+        },
+    };
+    applied.unwrap_or_else(|_| Err("the handler panicked".into()))
+}
+
+/// A handler that hands on what the server does not give is not to blame, nor is its event.
+fn of_store(error: HandlerError, limit: Option<Duration>) -> HandlerError {
+    const CANCELLED: &str = "57014";
+    let error = match error.downcast::<sqlx::Error>() {
+        Ok(error) => *error,
+        Err(error) => return error,
+    };
+    let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+    if let (Some(CANCELLED), Some(timeout)) = (code.as_deref(), limit) {
+        return HandlerTimedOut { timeout }.into();
+    }
+    let error = reading(error);
+    if error.kind() == ErrorKind::Unavailable {
+        return error.into();
+    }
+    // The server's own words say more than the kind; payloads are cut out of them already.
+    std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string).into()
+}
+
+impl fmt::Debug for PostgresProjection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresProjection").field("store", &self.store).finish_non_exhaustive()
+    }
+}

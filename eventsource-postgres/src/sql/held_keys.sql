@@ -1,0 +1,2 @@
+SELECT DISTINCT ordering_key FROM {schema}.dead_letter_queue
+WHERE projection_name = $1 AND ordering_key IS NOT NULL AND status <> 'resolved'
