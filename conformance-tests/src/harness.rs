@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use eventsource_core::{
-    Append, Appended, Capability, Clock, Error, EventStore, Position, Result, SnapshotStore, TenantId,
-    TenantStore,
+    Append, Appended, Capability, Clock, Error, EventStore, Filter, Outbox, Position, Result, SnapshotStore,
+    TenantId, TenantStore,
 };
 
 use crate::beside::Beside;
@@ -60,6 +60,8 @@ pub struct Setup {
     /// How long the store waits at most for a log that somebody else holds; as long as by default, if there is none. A
     /// store that by default waits for [`PATIENCE`](Self::PATIENCE) at most need not look at it.
     pub patience: Option<Duration>,
+    /// Which events the store puts into its outbox; none, if there is none. For [`Capability::Outbox`].
+    pub outbox: Option<Filter>,
 }
 
 impl Setup {
@@ -71,6 +73,12 @@ impl Setup {
     #[must_use]
     pub fn with_clock(clock: impl Clock) -> Self {
         Self { clock: Some(Arc::new(clock)), ..Self::default() }
+    }
+
+    /// The store puts the events that match into its outbox.
+    #[must_use]
+    pub fn with_outbox(filter: Filter) -> Self {
+        Self { outbox: Some(filter), ..Self::default() }
     }
 
     /// The store waits for [`PATIENCE`](Self::PATIENCE) at most.
@@ -113,6 +121,8 @@ pub struct Stores {
     pub events: Arc<dyn EventStore>,
     /// Where it keeps snapshots. For [`Capability::Snapshots`].
     pub snapshots: Option<Arc<dyn SnapshotStore>>,
+    /// Its outbox. For [`Capability::Outbox`].
+    pub outbox: Option<Arc<dyn Outbox>>,
 }
 
 impl Stores {
@@ -122,12 +132,19 @@ impl Stores {
         self.snapshots = Some(snapshots);
         self
     }
+
+    /// Adds the store's outbox.
+    #[must_use]
+    pub fn with_outbox(mut self, outbox: Arc<dyn Outbox>) -> Self {
+        self.outbox = Some(outbox);
+        self
+    }
 }
 
 impl<S: EventStore + 'static> From<Arc<S>> for Stores {
     /// A store of events and of nothing else.
     fn from(events: Arc<S>) -> Self {
-        Self { events, snapshots: None }
+        Self { events, snapshots: None, outbox: None }
     }
 }
 

@@ -24,9 +24,12 @@ impl Harness for Memory {
     }
 
     async fn fresh(&self, setup: Setup) -> Result<Fixture> {
-        let store = setup.clock.map_or_else(MemoryStore::new, MemoryStore::with_clock);
+        let mut store = setup.clock.map_or_else(MemoryStore::new, MemoryStore::with_clock);
+        if let Some(publish) = setup.outbox {
+            store = store.outbox(publish)?;
+        }
         let store = Arc::new(store);
-        Ok(Fixture::new(Stores::from(store.clone()).with_snapshots(store)))
+        Ok(Fixture::new(Stores::from(store.clone()).with_snapshots(store.clone()).with_outbox(store)))
     }
 }
 

@@ -31,20 +31,20 @@ impl Harness for Postgres {
         if let Some(clock) = setup.clock {
             config = config.clock(clock);
         }
+        if let Some(publish) = setup.outbox {
+            config = config.outbox(publish);
+        }
         let store = Arc::new(PostgresStore::connect(config.clone()).await?);
-        let log = Schema { store: store.clone(), config, url, schema };
+        let stores = stores(&store);
+        let log = Schema { store, config, url, schema };
         log.execute("CREATE TABLE {schema}.own (n INTEGER)").await?;
-        Ok(Fixture::on(log, stores(store)))
+        Ok(Fixture::on(log, stores))
     }
 
     async fn attach(&self, address: &str) -> Result<Stores> {
         let (url, schema) = address.rsplit_once(' ').expect("an address is a URL and a schema");
-        Ok(stores(Arc::new(PostgresStore::connect(config(url, schema)?).await?)))
+        Ok(stores(&Arc::new(PostgresStore::connect(config(url, schema)?).await?)))
     }
-}
-
-fn stores(store: Arc<PostgresStore>) -> Stores {
-    Stores::from(store.clone()).with_snapshots(store)
 }
 
 /// The database of this test binary, made when it is first needed.
@@ -60,6 +60,11 @@ async fn database() -> String {
 fn config(url: &str, schema: &str) -> Result<PostgresConfig> {
     // Half of the contract's patience would do; the margin is for a busy machine.
     Ok(PostgresConfig::new(url).schema(schema)?.max_connections(8).lock_timeout(Duration::from_secs(4)))
+}
+
+/// A store, and what it stores beside the log.
+fn stores(store: &Arc<PostgresStore>) -> Stores {
+    Stores::from(store.clone()).with_snapshots(store.clone()).with_outbox(store.clone())
 }
 
 struct Schema {
@@ -82,7 +87,7 @@ impl Schema {
 #[async_trait]
 impl Log for Schema {
     async fn open(&self) -> Result<Stores> {
-        Ok(stores(Arc::new(PostgresStore::connect(self.config.clone()).await?)))
+        Ok(stores(&Arc::new(PostgresStore::connect(self.config.clone()).await?)))
     }
 
     async fn damage(&self, position: Position) -> Result<()> {

@@ -32,18 +32,22 @@ impl Harness for Sqlite {
         if let Some(clock) = setup.clock {
             config = config.clock(clock);
         }
+        if let Some(publish) = setup.outbox {
+            config = config.outbox(publish);
+        }
         let store = Arc::new(SqliteStore::open(config.clone()).await?);
-        let log = File { store: store.clone(), config, path, _directory: directory };
-        Ok(Fixture::on(log, stores(store)))
+        let stores = stores(&store);
+        Ok(Fixture::on(File { store, config, path, _directory: directory }, stores))
     }
 
     async fn attach(&self, address: &str) -> Result<Stores> {
-        Ok(stores(Arc::new(SqliteStore::open(SqliteConfig::file(address)).await?)))
+        Ok(stores(&Arc::new(SqliteStore::open(SqliteConfig::file(address)).await?)))
     }
 }
 
-fn stores(store: Arc<SqliteStore>) -> Stores {
-    Stores::from(store.clone()).with_snapshots(store)
+/// A store, and what it stores beside the log.
+fn stores(store: &Arc<SqliteStore>) -> Stores {
+    Stores::from(store.clone()).with_snapshots(store.clone()).with_outbox(store.clone())
 }
 
 struct File {
@@ -56,7 +60,7 @@ struct File {
 #[async_trait]
 impl Log for File {
     async fn open(&self) -> Result<Stores> {
-        Ok(stores(Arc::new(SqliteStore::open(self.config.clone()).await?)))
+        Ok(stores(&Arc::new(SqliteStore::open(self.config.clone()).await?)))
     }
 
     async fn damage(&self, position: Position) -> Result<()> {

@@ -28,8 +28,11 @@ impl Harness for SqliteInMemory {
         if let Some(clock) = setup.clock {
             config = config.clock(clock);
         }
+        if let Some(publish) = setup.outbox {
+            config = config.outbox(publish);
+        }
         let store = Arc::new(SqliteStore::open(config).await?);
-        Ok(Fixture::new(Stores::from(store.clone()).with_snapshots(store)))
+        Ok(Fixture::new(Stores::from(store.clone()).with_snapshots(store.clone()).with_outbox(store)))
     }
 }
 

@@ -14,11 +14,14 @@ pub enum Capability {
     Transactional,
     /// It keeps snapshots: it is a [`SnapshotStore`](crate::SnapshotStore).
     Snapshots,
+    /// Events that are to be published are put into an outbox in the same transaction: [`Outbox`](crate::Outbox).
+    Outbox,
 }
 
 impl Capability {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Durable, Self::Shared, Self::Transactional, Self::Snapshots];
+    pub const ALL: &[Self] =
+        &[Self::Durable, Self::Shared, Self::Transactional, Self::Snapshots, Self::Outbox];
 }
 
 impl fmt::Display for Capability {
@@ -28,6 +31,7 @@ impl fmt::Display for Capability {
             Self::Shared => "shared between processes",
             Self::Transactional => "transactional",
             Self::Snapshots => "one that keeps snapshots",
+            Self::Outbox => "one with an outbox",
         })
     }
 }

@@ -29,17 +29,22 @@ mod derive_support;
 mod domain_event;
 mod error;
 mod event;
+mod event_bus;
+mod event_json;
 mod event_schema;
 mod execute_error;
 mod filter;
 mod fold;
 mod metadata;
 mod name;
+mod outbox;
 mod payload;
 mod position;
+mod publisher;
 mod read;
 mod reading;
 mod registry;
+mod relay;
 mod repository;
 mod retry;
 mod snapshot;
@@ -73,19 +78,25 @@ pub use decoder::{Decoded, Decoder, PlainDecoder};
 pub use domain_event::DomainEvent;
 pub use error::{Error, ErrorKind, Result};
 pub use event::{EventId, NewEvent, RecordedEvent};
+pub use event_bus::{BusSubscription, EventBus, TypedBusSubscription, WhenFull};
 pub use event_schema::EventSchema;
 pub use execute_error::ExecuteError;
 pub use filter::{Filter, FilterItem, Fingerprint, PayloadPath, PayloadPredicate, Scalar, Scope};
 pub use fold::Fold;
 pub use metadata::{Metadata, TenantId};
 pub use name::{AggregateType, EventType};
+pub use outbox::{
+    Claim, ClaimId, ClaimRequest, Outbox, OutboxEntry, OutboxFilter, OutboxStatistics, Outcome, Settlement,
+};
 pub use payload::Payload;
 pub use position::Position;
+pub use publisher::EventPublisher;
 pub use read::{Direction, EventStream, Page, Queried, ReadOptions};
 pub use registry::{
     EventRegistry, EventRegistryBuilder, KeepingDecoder, Kept, RegistryDecoder, RegistryError,
     RegistryProblem,
 };
+pub use relay::{Relay, RelayConfig, RelayReport};
 pub use repository::Repository;
 pub use retry::RetryPolicy;
 pub use snapshot::{Snapshot, SnapshotKey, SnapshotSaved, SnapshotSubject};

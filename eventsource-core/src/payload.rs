@@ -84,6 +84,14 @@ impl Payload {
         Ok(Self(json.into()))
     }
 
+    /// The value as serde_json holds it; none if it can't: a number that is neither a 64-bit integer nor what an `f64`
+    /// says would come out as another one.
+    pub(crate) fn to_exact_value(&self) -> Result<Option<serde_json::Value>> {
+        let value: serde_json::Value = self.deserialize()?;
+        let is_exact = check::has_small_integers_only(&self.0) || Self::from_serialize(&value)? == *self;
+        Ok(is_exact.then_some(value))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_json(&self) -> &str {

@@ -4,6 +4,8 @@ mod builder;
 mod check;
 mod decoder;
 mod error;
+#[cfg(test)]
+mod properties;
 mod step;
 #[cfg(test)]
 mod tests;

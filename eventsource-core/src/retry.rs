@@ -46,6 +46,11 @@ impl RetryPolicy {
         Self(self.0.with_jitter_seed(seed))
     }
 
+    /// The pause after the attempt that was the `failed`-th to fail; none if it was the last.
+    pub(crate) fn pause_after(&self, failed: u32) -> Option<Duration> {
+        self.0.build().nth(failed.saturating_sub(1) as usize)
+    }
+
     /// The attempts that are left behind the first, each with the pause before it.
     pub(crate) fn pauses_between(&self) -> Pauses {
         Pauses { policy: self.0, left: None }
@@ -66,10 +71,14 @@ pub(crate) struct Pauses {
 }
 
 impl Pauses {
+    /// How long to wait before the next attempt; none if there is none.
+    pub(crate) fn next(&mut self) -> Option<Duration> {
+        self.left.get_or_insert_with(|| self.policy.build()).next()
+    }
+
     /// Sleeps before the next attempt; false if there is none.
     pub(crate) async fn pause(&mut self) -> bool {
-        let next = self.left.get_or_insert_with(|| self.policy.build()).next();
-        let Some(pause) = next else { return false };
+        let Some(pause) = self.next() else { return false };
         tokio::time::sleep(pause).await;
         true
     }

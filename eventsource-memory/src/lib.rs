@@ -18,6 +18,7 @@
 
 mod append;
 mod log;
+mod outbox;
 mod read;
 mod snapshots;
 mod store;

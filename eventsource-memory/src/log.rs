@@ -27,6 +27,12 @@ impl Log {
         &self.events[index]
     }
 
+    /// The event at a position, and all behind it.
+    pub(crate) fn events_from(&self, position: Position) -> impl Iterator<Item = &RecordedEvent> {
+        let index = usize::try_from(position.to_raw()).unwrap_or(usize::MAX).saturating_sub(1);
+        self.events.iter().skip(index)
+    }
+
     pub(crate) fn index_of(&self, id: EventId) -> Option<usize> {
         self.ids.get(&id).copied()
     }

@@ -5,10 +5,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use eventsource_core::{
     Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Clock, Error, EventStore, Filter,
-    Page, Position, ReadOptions, Result, StreamId, SystemClock, Version, to_microseconds,
+    OutboxFilter, Page, Position, ReadOptions, Result, StreamId, SystemClock, Version, to_microseconds,
 };
 
 use crate::log::Log;
+use crate::outbox::PendingEvents;
 use crate::read::Scan;
 use crate::snapshots::Snapshots;
 
@@ -23,6 +24,7 @@ pub struct MemoryStore {
 pub(crate) struct State {
     log: Log,
     pub(crate) snapshots: Snapshots,
+    pub(crate) outbox: PendingEvents,
     changes: ChangeSignal,
     closed: bool,
 }
@@ -38,6 +40,15 @@ impl MemoryStore {
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
         Self { state: Arc::default(), clock }
+    }
+
+    /// Puts the events that match into the outbox, from now on; those that are in the log already stay out of it.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the filter has bounds on time: see [`OutboxFilter::new`].
+    pub fn outbox(self, filter: Filter) -> Result<Self> {
+        self.write_state().outbox = PendingEvents::of(OutboxFilter::new(filter)?);
+        Ok(self)
     }
 
     // A panic under the lock can only come from a bug here or from running out of memory; the log is changed by one
@@ -82,7 +93,9 @@ impl EventStore for MemoryStore {
         }
         let appended = state.log.append(append, &*self.clock)?;
         if !appended.replayed {
-            state.changes.notify();
+            let State { log, outbox, changes, .. } = &mut *state;
+            log.events_from(appended.first).for_each(|event| outbox.put(event));
+            changes.notify();
         }
         Ok(appended)
     }
@@ -110,7 +123,7 @@ impl EventStore for MemoryStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none().with(Capability::Snapshots)
+        Capabilities::none().with(Capability::Snapshots).with(Capability::Outbox)
     }
 
     async fn close(&self) -> Result<()> {

@@ -93,25 +93,26 @@ impl Aggregate for Walk {
 }
 
 /// A log of appends: some of the walk's steps, some of another's in between.
-async fn log(id: Uuid, appends: &[Vec<u64>]) -> (MemoryStore, Vec<RecordedEvent>) {
+async fn log(id: Uuid, appends: &[Vec<u64>]) -> Result<(MemoryStore, Vec<RecordedEvent>)> {
     let (store, other) = (MemoryStore::new(), Uuid::now_v7());
     for (number, steps) in appends.iter().enumerate() {
-        let events = |some: &[u64]| -> Vec<NewEvent> {
-            some.iter().map(|by| Step::Stepped { by: *by }.encode().unwrap()).collect()
-        };
         for id in if number % 3 == 0 { vec![id, other] } else { vec![id] } {
-            let stream = StreamId::new("Walk", id).unwrap();
-            store.append(Append::to_stream(stream, ExpectedVersion::Any, events(steps))).await.unwrap();
+            let events = steps.iter().map(|by| Step::Stepped { by: *by }.encode());
+            let events: Vec<NewEvent> = events.collect::<Result<_>>()?;
+            let stream = StreamId::new("Walk", id)?;
+            store.append(Append::to_stream(stream, ExpectedVersion::Any, events)).await?;
         }
     }
-    let own = Filter::all().in_stream(StreamId::new("Walk", id).unwrap());
-    let events = store.read_page(&own, &ReadOptions::new().limit(u64::MAX)).await.unwrap().events;
-    (store, events)
+    let own = Filter::all().in_stream(StreamId::new("Walk", id)?);
+    let events = store.read_page(&own, &ReadOptions::new().limit(u64::MAX)).await?.events;
+    Ok((store, events))
 }
 
 fn walked(events: &[RecordedEvent]) -> Walk {
     let mut walk = Walk::default();
-    events.iter().for_each(|event| walk.apply(&Step::decode(event).unwrap()));
+    for event in events {
+        walk.apply(&Step::decode(event).expect("a step"));
+    }
     walk
 }
 
@@ -126,7 +127,7 @@ proptest! {
     ) {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
             let id = Uuid::now_v7();
-            let (store, events) = log(id, &appends).await;
+            let (store, events) = log(id, &appends).await.unwrap();
             let whole = walked(&events);
             let paged = Paged { store: store.clone(), longest };
             let loaded = Repository::<Walk, _>::new(paged.clone()).load(id).await.unwrap().unwrap();
@@ -162,7 +163,7 @@ proptest! {
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
     ) {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-            let (store, _) = log(Uuid::now_v7(), &appends).await;
+            let (store, _) = log(Uuid::now_v7(), &appends).await.unwrap();
             let all = store.read_page(&Filter::all(), &ReadOptions::new().limit(u64::MAX)).await.unwrap().events;
             let walk = |parity: u64| {
                 Boundary::of_tag("parity", parity)

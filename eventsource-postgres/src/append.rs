@@ -80,11 +80,12 @@ pub(crate) struct Batch<'a> {
     event_tags: Vec<String>,
     tag_events: Vec<i32>,
     tag_tags: Vec<&'a str>,
+    outbox: Vec<i32>,
 }
 
 impl<'a> Batch<'a> {
     /// How many arguments the function has.
-    const ARGUMENTS: usize = 40;
+    const ARGUMENTS: usize = 41;
 
     /// The batch of these appends, which are valid and no two of which share an event id.
     pub(crate) fn new(appends: impl IntoIterator<Item = &'a Append>, log: &Log) -> Result<Self> {
@@ -96,7 +97,7 @@ impl<'a> Batch<'a> {
             for condition in append.conditions() {
                 batch.add_condition(condition, &mut earlier, &log.schema, &log.payload_index)?;
             }
-            batch.add_parts(append)?;
+            batch.add_parts(append, log)?;
             batch.request_events.push(ordinal(batch.event_ids.len())?);
             batch.request_parts.push(ordinal(batch.part_streams.len())?);
             batch.request_conditions.push(ordinal(batch.condition_after.len())?);
@@ -163,11 +164,12 @@ impl<'a> Batch<'a> {
             self.event_tags,
             self.tag_events,
             self.tag_tags,
+            self.outbox,
         );
         Ok((arguments, asking))
     }
 
-    fn add_parts(&mut self, append: &'a Append) -> Result<()> {
+    fn add_parts(&mut self, append: &'a Append, log: &Log) -> Result<()> {
         let request = ordinal(self.request_events.len() + 1)?;
         let mut index = 0;
         for part in append.parts() {
@@ -192,6 +194,9 @@ impl<'a> Batch<'a> {
                 self.event_parts.push(part_ordinal);
                 self.event_offsets.push(part_ordinal.map(|_| offset));
                 self.add_event(event)?;
+                if log.outbox.as_ref().is_some_and(|outbox| outbox.admits(event, part.stream())) {
+                    self.outbox.push(ordinal(self.event_ids.len())?);
+                }
                 index += 1;
             }
         }

@@ -3,7 +3,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventsource_core::{Clock, Error, Result};
+use eventsource_core::{Clock, Error, Filter, OutboxFilter, Result};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
@@ -43,6 +43,7 @@ pub struct PostgresConfig {
     pub(crate) wake_up: WakeUp,
     pub(crate) payload_index: PayloadIndex,
     pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) outbox: Option<Filter>,
 }
 
 impl PostgresConfig {
@@ -71,6 +72,7 @@ impl PostgresConfig {
             wake_up: WakeUp::Poll,
             payload_index: PayloadIndex::None,
             clock: None,
+            outbox: None,
         }
         .workload(Workload::Medium)
     }
@@ -200,6 +202,13 @@ impl PostgresConfig {
         self
     }
 
+    /// Puts the events that match into the outbox, in the transaction that appends them: [`Filter::all`] for every one. Off
+    /// if not set. It has no bounds on time. All processes that append to the log should say the same.
+    pub fn outbox(mut self, publish: Filter) -> Self {
+        self.outbox = Some(publish);
+        self
+    }
+
     pub(crate) async fn pool(&self) -> Result<PgPool> {
         let url = self.url.as_deref().ok_or_else(|| {
             Error::invalid_input("a configuration for a pool names no database to connect to")
@@ -239,7 +248,7 @@ impl PostgresConfig {
         if self.wake_up == WakeUp::ListenAndPoll && self.statements == Statements::Unnamed {
             return Err(Error::invalid_input("LISTEN does not work through pgbouncer in transaction mode"));
         }
-        Ok(())
+        self.outbox.clone().map(OutboxFilter::new).transpose().map(drop)
     }
 }
 
@@ -263,6 +272,7 @@ impl fmt::Debug for PostgresConfig {
             .field("wake_up", &self.wake_up)
             .field("payload_index", &self.payload_index)
             .field("clock", &self.clock)
+            .field("outbox", &self.outbox)
             .finish_non_exhaustive()
     }
 }

@@ -14,6 +14,7 @@ mod connection;
 mod error;
 mod filter;
 mod log;
+mod outbox;
 mod pool_statistics;
 mod read;
 mod replay;

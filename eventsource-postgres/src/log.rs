@@ -1,5 +1,7 @@
-use eventsource_core::Clock;
-use sqlx::postgres::PgPool;
+use eventsource_core::{Clock, OutboxFilter, Result};
+use sqlx::postgres::{PgArguments, PgPool};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Postgres};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -20,13 +22,15 @@ pub(crate) struct Log {
     pub(crate) lock_timeout: String,
     /// Where writers notify listeners, if they do.
     pub(crate) channel: Option<String>,
+    /// What goes into the outbox; nothing, where it is off.
+    pub(crate) outbox: Option<OutboxFilter>,
     /// The statement that appends.
     pub(crate) append_statement: Arc<str>,
 }
 
 impl Log {
-    pub(crate) fn new(pool: PgPool, config: &PostgresConfig, id: Uuid) -> Self {
-        Self {
+    pub(crate) fn new(pool: PgPool, config: &PostgresConfig, id: Uuid) -> Result<Self> {
+        Ok(Self {
             pool,
             schema: config.schema.clone(),
             payload_index: config.payload_index.clone(),
@@ -37,12 +41,21 @@ impl Log {
             lock_timeout: format!("{}ms", config.lock_timeout.as_millis().clamp(1, 2_147_483_647)),
             channel: (config.wake_up == WakeUp::ListenAndPoll)
                 .then(|| format!("eventsource_{}", id.simple())),
+            outbox: config.outbox.clone().map(OutboxFilter::new).transpose()?,
             append_statement: crate::append::statement(&config.schema).into(),
-        }
+        })
     }
 
     /// Whether statements are prepared once and kept.
     pub(crate) fn is_preparing(&self) -> bool {
         self.statements == Statements::Prepared
     }
+
+    /// A statement on this schema.
+    pub(crate) fn statement(&self, sql: &str) -> Statement {
+        sqlx::query(AssertSqlSafe(self.schema.fill_in(sql))).persistent(self.is_preparing())
+    }
 }
+
+/// A statement without its values.
+pub(crate) type Statement = Query<'static, Postgres, PgArguments>;

@@ -4,14 +4,13 @@ use eventsource_core::{
     Error, Payload, Position, Result, Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore, SnapshotSubject,
     TenantId, Version,
 };
-use sqlx::postgres::{PgArguments, PgRow, Postgres};
-use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::connection::ReadConnection;
 use crate::error::{reading, writing};
-use crate::log::Log;
+use crate::log::{Log, Statement};
 use crate::row::json_text;
 use crate::store::PostgresStore;
 
@@ -69,13 +68,7 @@ impl SnapshotStore for PostgresStore {
     }
 }
 
-type Statement = Query<'static, Postgres, PgArguments>;
-
 impl Log {
-    fn statement(&self, sql: &str) -> Statement {
-        sqlx::query(AssertSqlSafe(self.schema.fill_in(sql))).persistent(self.is_preparing())
-    }
-
     /// Runs one statement in a transaction of its own; the number of rows that it concerned.
     async fn write(&self, statement: Statement) -> Result<u64> {
         let mut transaction =

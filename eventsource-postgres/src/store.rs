@@ -85,7 +85,7 @@ impl PostgresStore {
 
     async fn start(pool: PgPool, config: &PostgresConfig, ownership: Ownership) -> Result<Self> {
         let id = schema::migrate(&pool, &config.schema, &config.payload_index).await?;
-        let log = Arc::new(Log::new(pool, config, id));
+        let log = Arc::new(Log::new(pool, config, id)?);
         let changes = ChangeSignal::new();
         let wanted = Arc::new(Notify::new());
         let (queue, waiting) = mpsc::channel(config.queue_capacity);
@@ -173,6 +173,7 @@ impl EventStore for PostgresStore {
             .with(Capability::Shared)
             .with(Capability::Transactional)
             .with(Capability::Snapshots)
+            .with(Capability::Outbox)
     }
 
     async fn close(&self) -> Result<()> {

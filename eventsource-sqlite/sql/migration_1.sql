@@ -75,3 +75,31 @@ CREATE TABLE view_snapshots (
     created_at     INTEGER NOT NULL,
     PRIMARY KEY (name, filter, tenant_id)
 ) STRICT;
+
+-- Events that are to be published, and those that were.
+CREATE TABLE event_outbox (
+    position       INTEGER PRIMARY KEY,
+    event_id       BLOB    NOT NULL,
+    event_type     TEXT    NOT NULL,
+    aggregate_id   BLOB,
+    aggregate_type TEXT,
+    tenant_id      BLOB,
+    -- The whole event, as JSON: it can be published when it is no longer in the log.
+    event_data     TEXT    NOT NULL,
+    created_at     INTEGER NOT NULL,
+    published_at   INTEGER,
+    -- How many attempts have failed.
+    retry_count    INTEGER NOT NULL DEFAULT 0,
+    last_error     TEXT,
+    status         TEXT    NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'published', 'failed')),
+    -- Until then nobody may claim it: somebody has, or it waits for its next attempt.
+    held_until     INTEGER,
+    claimed_by     TEXT,
+    claim_id       BLOB
+) STRICT;
+
+CREATE INDEX event_outbox_pending ON event_outbox (position) WHERE status = 'pending';
+CREATE INDEX event_outbox_held ON event_outbox (held_until) WHERE held_until IS NOT NULL;
+CREATE INDEX event_outbox_claimed ON event_outbox (claim_id) WHERE claim_id IS NOT NULL;
+CREATE INDEX event_outbox_failed ON event_outbox (position) WHERE status = 'failed';
+CREATE INDEX event_outbox_published ON event_outbox (published_at) WHERE status = 'published';

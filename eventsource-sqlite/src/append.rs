@@ -1,17 +1,19 @@
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Conflict, Error, EventId, EventType, Position, RecordedEvent, Result, StreamId,
-    Version, to_microseconds,
+    Append, Appended, Conflict, Error, EventId, EventType, OutboxFilter, Position, RecordedEvent, Result,
+    StreamId, Version, to_microseconds,
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use crate::error::SqliteError;
 use crate::filter::first_match;
 use crate::inserts::Inserts;
+use crate::outbox::OutboxWriter;
 use crate::pending::Pending;
 use crate::read::event_at;
 use crate::row::{self, Place};
 use crate::stream;
+use crate::versions::Versions;
 
 /// Judges and writes appends, one after the other, within transactions that somebody else begins and ends. Its
 /// statements are prepared once.
@@ -23,6 +25,10 @@ pub(crate) struct Appender<'c> {
     tags: Inserts<'c>,
     head: CachedStatement<'c>,
     set_head: CachedStatement<'c>,
+    /// None where the outbox is off.
+    outbox: Option<OutboxWriter<'c>>,
+    data_version: CachedStatement<'c>,
+    versions: Versions,
 }
 
 /// Why an append was not written.
@@ -58,7 +64,7 @@ pub(crate) enum Retries {
 }
 
 impl<'c> Appender<'c> {
-    pub(crate) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+    pub(crate) fn new(connection: &'c Connection, outbox: Option<&OutboxFilter>) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
             position_of_event: connection.prepare_cached(include_str!("../sql/position_of_event.sql"))?,
@@ -67,12 +73,22 @@ impl<'c> Appender<'c> {
             tags: Inserts::new(connection, include_str!("../sql/insert_tag.sql")),
             head: connection.prepare_cached(include_str!("../sql/head.sql"))?,
             set_head: connection.prepare_cached(include_str!("../sql/set_head.sql"))?,
+            outbox: outbox.map(|filter| OutboxWriter::new(connection, filter)).transpose()?,
+            data_version: connection.prepare_cached(include_str!("../sql/data_version.sql"))?,
+            versions: Versions::default(),
         })
     }
 
-    /// The newest position. The transaction holds the write lock, or it may be another's tomorrow.
-    pub(crate) fn head(&mut self) -> rusqlite::Result<i64> {
-        self.head.query_row([], |row| row.get(0))
+    /// Begins to append, behind the newest position. The transaction holds the write lock, or it may be another's
+    /// tomorrow.
+    pub(crate) fn begin<'a>(&mut self) -> rusqlite::Result<Pending<'a>> {
+        self.versions.begin(self.data_version.query_row([], |row| row.get(0))?);
+        self.head.query_row([], |row| row.get(0)).map(Pending::behind)
+    }
+
+    /// Forgets what it knows from its appends: something of them is undone, or somebody else has appended.
+    pub(crate) fn forget(&mut self) {
+        self.versions.forget();
     }
 
     /// Judges `append`, and gives its events their places if nothing stands in its way. It is validated already.
@@ -116,8 +132,14 @@ impl<'c> Appender<'c> {
             .flat_map(|(event, place)| event.all_tags().iter().map(|tag| (tag.as_str(), place.position)));
         self.tags.insert(&tags.collect::<Vec<_>>(), |statement, index, (tag, position)| {
             statement.raw_bind_parameter(index, tag)?;
-            statement.raw_bind_parameter(index + 1, position)
+            statement.raw_bind_parameter(index + 1, position)?;
+            Ok(tag.len())
         })?;
+        if let Some(outbox) = &mut self.outbox {
+            for (event, place) in pending.events() {
+                outbox.put(event, place)?;
+            }
+        }
         pending.clear();
         Ok(())
     }
@@ -167,18 +189,14 @@ impl<'c> Appender<'c> {
     }
 
     /// The version that each part's stream has, in the parts' order, if the append may be written.
-    fn judge<'a>(
-        &mut self,
-        append: &'a Append,
-        pending: &mut Pending<'a>,
-    ) -> Judgement<Vec<Option<Version>>> {
+    fn judge(&mut self, append: &Append, pending: &mut Pending<'_>) -> Judgement<Vec<Option<Version>>> {
         let mut versions = Vec::with_capacity(append.parts().len());
         for part in append.parts() {
             let Some(stream) = part.stream() else {
                 versions.push(None);
                 continue;
             };
-            let actual = self.version_of(stream, pending)?;
+            let actual = self.version_of(stream)?;
             if !part.expected().is_met_by(actual) {
                 let (stream, expected) = (stream.clone(), part.expected());
                 return Err(Refusal::Judged(Conflict::StreamVersion { stream, expected, actual }.into()));
@@ -189,18 +207,12 @@ impl<'c> Appender<'c> {
         Ok(versions)
     }
 
-    fn version_of<'a>(
-        &mut self,
-        stream: &'a StreamId,
-        pending: &mut Pending<'a>,
-    ) -> Judgement<Option<Version>> {
-        if let Some(known) = pending.version(stream) {
-            return Ok(known);
+    fn version_of(&mut self, stream: &StreamId) -> Judgement<Option<Version>> {
+        if let Some(known) = self.versions.get(stream) {
+            return Ok(Some(known));
         }
         let newest = stream::newest(&mut self.newest_of_stream, stream)?;
-        let version = newest.map(|(version, _)| Version::try_from(version)).transpose()?;
-        pending.set_version(stream, version);
-        Ok(version)
+        Ok(newest.map(|(version, _)| Version::try_from(version)).transpose()?)
     }
 
     fn check_conditions(&mut self, append: &Append, pending: &mut Pending<'_>) -> Judgement<()> {
@@ -246,10 +258,10 @@ impl<'c> Appender<'c> {
                     self.insert(pending)?;
                 }
             }
-            if let Some(stream) = part.stream() {
-                pending.set_version(stream, version);
+            if let Some((stream, version)) = part.stream().zip(version) {
+                self.versions.set(stream, version);
+                reached.push((stream.clone(), version));
             }
-            reached.extend(part.stream().cloned().zip(version));
         }
         let (first, last) = (Position::try_from(before + 1)?, Position::try_from(pending.head())?);
         Ok(Appended { first, last, versions: reached, replayed: false })

@@ -26,12 +26,15 @@ pub(crate) fn write<'a>(
     let mut attempt = Attempt { connection, appender, now, busy_timeout };
     let outcome = match attempt.run(batch.clone(), Care::Light) {
         // One of them failed where none was expected to, and left the transaction unusable. Begin again, slower.
-        Err(Failure::OfOne) => attempt.run(batch.clone(), Care::Savepoints),
+        Err(Failure::OfOne) => {
+            attempt.appender.forget();
+            attempt.run(batch.clone(), Care::Savepoints)
+        }
         outcome => outcome,
     };
-    outcome.unwrap_or_else(|failure| Verdicts {
-        each: (0..batch.len()).map(|_| Err(failure.tell())).collect(),
-        wrote: false,
+    outcome.unwrap_or_else(|failure| {
+        attempt.appender.forget();
+        Verdicts { each: (0..batch.len()).map(|_| Err(failure.tell())).collect(), wrote: false }
     })
 }
 
@@ -82,8 +85,8 @@ impl Attempt<'_, '_> {
     ) -> std::result::Result<Verdicts, Failure> {
         // Rolls back when it is dropped, unless it was committed: no way out of here leaves a transaction open.
         let transaction = begin_immediate(self.connection, self.busy_timeout)?;
-        let before = self.appender.head()?;
-        let mut pending = Pending::behind(before);
+        let mut pending = self.appender.begin()?;
+        let before = pending.head();
         let mut each = Vec::with_capacity(batch.len());
         let fatal = |error: SqliteError| {
             let of_one = care == Care::Light && error.is_of_one_request() && !transaction.is_autocommit();
@@ -124,8 +127,8 @@ impl Attempt<'_, '_> {
                     Ok(appended)
                 });
                 if judgement.is_err() {
-                    // Whatever it noted is undone as well.
                     *pending = Pending::behind(before);
+                    appender.forget();
                 }
                 judgement
             }

@@ -78,7 +78,8 @@ impl Committer {
     fn prepare<'c>(&self, connection: &'c Connection) -> Result<(Appender<'c>, OthersChanges)> {
         let broken = |error| failed("preparing to write", error);
         let timeout = self.config.busy_timeout;
-        let appender = patiently(timeout, || Appender::new(connection)).map_err(broken)?;
+        let outbox = self.config.outbox.as_ref();
+        let appender = patiently(timeout, || Appender::new(connection, outbox)).map_err(broken)?;
         let interval = self.config.poll_interval;
         let others = patiently(timeout, || OthersChanges::new(connection, interval)).map_err(broken)?;
         Ok((appender, others))
@@ -140,13 +141,17 @@ impl Committer {
     ) {
         let mut requests = Vec::with_capacity(jobs.len());
         let mut others = Vec::new();
+        let mut foreign = false;
         for job in jobs.drain(..) {
             match job {
                 Job::Append(request) => requests.push(request),
                 Job::Read(read) => {
                     others.push(Box::new(move |connection: &Connection| read(Ok(connection))) as WriteJob);
                 }
-                Job::Write(write) => others.push(write),
+                Job::Write(write) => {
+                    others.push(write);
+                    foreign = true;
+                }
                 Job::Watch => {}
             }
         }
@@ -155,6 +160,10 @@ impl Committer {
         }
         for job in others {
             job(connection)();
+        }
+        if foreign {
+            // On this same connection: `data_version` doesn't tell if they appended.
+            appender.forget();
         }
     }
 
@@ -266,7 +275,7 @@ mod tests {
         let (locked, known) = mpsc::channel();
         let preparing = thread::spawn(move || {
             let writer = open_writer(&config).unwrap();
-            let direct = Appender::new(&writer).map(drop).unwrap_err();
+            let direct = Appender::new(&writer, None).map(drop).unwrap_err();
             locked.send(direct.sqlite_error_code()).unwrap();
             committer.prepare(&writer).map(drop)
         });

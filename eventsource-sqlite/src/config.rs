@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use eventsource_core::{Clock, Error, Result, SystemClock};
+use eventsource_core::{Clock, Error, Filter, OutboxFilter, Result, SystemClock};
 
 /// Where a store lies and how it behaves.
 ///
@@ -26,6 +26,9 @@ pub struct SqliteConfig {
     pub(crate) batch_limit: usize,
     pub(crate) poll_interval: Duration,
     clock: Arc<dyn Clock>,
+    /// What was asked for; checked when the store is opened.
+    publish: Option<Filter>,
+    pub(crate) outbox: Option<OutboxFilter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +120,13 @@ impl SqliteConfig {
         self
     }
 
+    /// Puts the events that match into the outbox, in the transaction that appends them: [`Filter::all`] for every one. Off
+    /// if not set. It has no bounds on time. All processes that append to the log should say the same.
+    pub fn outbox(mut self, publish: Filter) -> Self {
+        self.publish = Some(publish);
+        self
+    }
+
     /// What the clock says. It is somebody else's: if it panics, that ends no thread of the store.
     pub(crate) fn now(&self) -> Result<DateTime<Utc>> {
         let now = panic::catch_unwind(AssertUnwindSafe(|| self.clock.now()));
@@ -133,6 +143,8 @@ impl SqliteConfig {
             batch_limit: 512,
             poll_interval: Duration::from_millis(25),
             clock: Arc::new(SystemClock),
+            publish: None,
+            outbox: None,
         }
     }
 
@@ -149,6 +161,7 @@ impl SqliteConfig {
         if self.poll_interval.is_zero() {
             return Err(Error::invalid_input("`poll_interval` is longer than nothing"));
         }
+        self.outbox = self.publish.clone().map(OutboxFilter::new).transpose()?;
         if let Location::File(path) = &mut self.location {
             *path = std::path::absolute(&*path).map_err(|error| {
                 Error::invalid_input(format!("{path:?} is no path for a database file")).with_source(error)

@@ -9,7 +9,7 @@ pub(crate) struct Inserts<'c> {
     row: &'static str,
     columns: usize,
     /// For so many rows each.
-    statements: [(usize, Option<CachedStatement<'c>>); 3],
+    statements: [(usize, Option<CachedStatement<'c>>); 5],
 }
 
 impl<'c> Inserts<'c> {
@@ -17,14 +17,17 @@ impl<'c> Inserts<'c> {
     pub(crate) fn new(connection: &'c Connection, sql: &'static str) -> Self {
         let (head, row) = sql.trim_end().rsplit_once("VALUES").unwrap_or((sql, ""));
         let columns = row.matches('?').count();
-        Self { connection, head, row, columns, statements: [(64, None), (8, None), (1, None)] }
+        Self { connection, head, row, columns, statements: [64, 16, 4, 2, 1].map(|rows| (rows, None)) }
     }
 
-    /// Inserts `rows` in their order. `bind` gives one row's parameters, from an index on.
+    /// A statement keeps copies of its values until it gets others; of more bytes than this, it does not.
+    const KEPT_BYTES: usize = 256 << 10;
+
+    /// Inserts `rows` in their order. `bind` gives one row's parameters, from an index on, and says how large they are.
     pub(crate) fn insert<R>(
         &mut self,
         mut rows: &[R],
-        bind: impl Fn(&mut Statement<'_>, usize, &R) -> Result<()>,
+        bind: impl Fn(&mut Statement<'_>, usize, &R) -> Result<usize>,
     ) -> Result<()> {
         for (size, prepared) in &mut self.statements {
             while rows.len() >= *size {
@@ -37,12 +40,12 @@ impl<'c> Inserts<'c> {
                     }
                 };
                 let (now, later) = rows.split_at(*size);
+                let mut bytes = 0;
                 for (index, row) in now.iter().enumerate() {
-                    bind(statement, index * self.columns + 1, row)?;
+                    bytes += bind(statement, index * self.columns + 1, row)?;
                 }
                 let done = statement.raw_execute();
-                if *size > 1 {
-                    // It would hold copies of all values until it runs again.
+                if bytes > Self::KEPT_BYTES {
                     statement.clear_bindings();
                 }
                 done?;

@@ -45,6 +45,7 @@ mod error;
 mod files;
 mod filter;
 mod inserts;
+mod outbox;
 mod payload;
 mod pending;
 mod queue;
@@ -57,6 +58,7 @@ mod snapshots;
 mod store;
 mod stream;
 mod transaction;
+mod versions;
 mod wal;
 
 pub use config::{SqliteConfig, Synchronous};

@@ -1,15 +1,11 @@
-use std::collections::HashMap;
-
-use eventsource_core::{Filter, FilterItem, NewEvent, StreamId, Version};
+use eventsource_core::{Filter, FilterItem, NewEvent};
 
 use crate::row::Place;
 
 /// What a transaction has decided on: events that have their places in the log, and are inserted together later.
-#[derive(Default)]
 pub(crate) struct Pending<'a> {
     head: i64,
     events: Vec<PendingEvent<'a>>,
-    versions: HashMap<&'a StreamId, Option<Version>>,
 }
 
 /// An event and its place.
@@ -21,22 +17,12 @@ impl<'a> Pending<'a> {
 
     /// Nothing yet, behind `head`.
     pub(crate) fn behind(head: i64) -> Self {
-        Self { head, ..Self::default() }
+        Self { head, events: Vec::new() }
     }
 
     /// The newest position that is taken.
     pub(crate) fn head(&self) -> i64 {
         self.head
-    }
-
-    /// The version that a stream has, if this transaction knows it: none, if the stream has no event.
-    pub(crate) fn version(&self, stream: &StreamId) -> Option<Option<Version>> {
-        self.versions.get(stream).copied()
-    }
-
-    /// Notes the version that a stream has.
-    pub(crate) fn set_version(&mut self, stream: &'a StreamId, version: Option<Version>) {
-        self.versions.insert(stream, version);
     }
 
     /// Takes the next position for an event.

@@ -31,12 +31,12 @@ pub(crate) struct Place<'s> {
     pub(crate) recorded_at: DateTime<Utc>,
 }
 
-/// Binds an event to the parameters of `sql/insert_event.sql`, from the one at `index` on.
+/// Binds an event to the parameters of `sql/insert_event.sql`, from the one at `index` on. Returns how many bytes it has.
 pub(crate) fn bind(
     statement: &mut Statement<'_>,
     index: usize,
     (event, place): &(&NewEvent, Place<'_>),
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<usize> {
     let metadata = event.all_metadata();
     let occurred_at = event.occurred().unwrap_or(place.recorded_at);
     let mut next = index..;
@@ -60,7 +60,8 @@ pub(crate) fn bind(
     bind(&occurred_at.timestamp_micros())?;
     bind(&place.recorded_at.timestamp_micros())?;
     bind(&place.append_index)?;
-    bind(&event.payload().as_json())
+    bind(&event.payload().as_json())?;
+    Ok(event.byte_count())
 }
 
 /// The event that a row of [`COLUMNS`] holds.

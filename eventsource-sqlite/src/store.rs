@@ -199,6 +199,7 @@ impl EventStore for SqliteStore {
             Location::Memory => Capabilities::none(),
         }
         .with(Capability::Snapshots)
+        .with(Capability::Outbox)
     }
 
     async fn close(&self) -> Result<()> {

@@ -4,7 +4,6 @@ use rusqlite::{Connection, Transaction, TransactionState};
 use crate::append::{Appender, Retries, in_savepoint, verdict};
 use crate::config::Location;
 use crate::error::failed;
-use crate::pending::Pending;
 use crate::store::SqliteStore;
 use crate::{filter, payload, schema};
 
@@ -64,8 +63,8 @@ impl SqliteStore {
         if append.conditions().iter().any(|condition| filter::reads_payload(condition.filter())) {
             payload::register_once(transaction).map_err(broken)?;
         }
-        let mut appender = Appender::new(transaction).map_err(broken)?;
-        let mut pending = Pending::behind(appender.head().map_err(broken)?);
+        let mut appender = Appender::new(transaction, self.shared.config.outbox.as_ref()).map_err(broken)?;
+        let mut pending = appender.begin().map_err(broken)?;
         let now = self.shared.config.now()?;
         verdict(in_savepoint(transaction, || {
             let appended = appender.append(&append, &mut pending, now, Retries::LookedUp)?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::{event, fresh, one, open};
 use eventsource_core::{
-    Append, ErrorKind, EventStore, EventStoreExt, ExpectedVersion, Filter, ReadOptions, StreamId,
+    Append, ErrorKind, EventStore, EventStoreExt, ExpectedVersion, Filter, ReadOptions, StreamId, Version,
 };
 use eventsource_sqlite::{SqliteConfig, SqliteStore};
 use rusqlite::{Connection, TransactionBehavior};
@@ -67,6 +67,34 @@ async fn one_store_wakes_for_what_another_appends() {
         drop(changes);
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
+}
+
+/// The writer remembers the versions of the streams that it has written to.
+#[tokio::test]
+async fn no_version_is_remembered_past_what_others_write() {
+    let (_directory, path) = fresh();
+    let (store, other) = (open(&path).await, open(&path).await);
+    let mut own = Connection::open(&path).unwrap();
+    let stream = StreamId::new("Order", Uuid::from_u128(7)).unwrap();
+    let exactly = |version| ExpectedVersion::Exact(Version::new(version).unwrap());
+    let to = |expected| Append::to_stream(stream.clone(), expected, [event("A")]);
+    let version = |appended: eventsource_core::Appended| appended.version_of(&stream).map(Version::get);
+    assert_eq!(version(store.append(to(ExpectedVersion::NoStream)).await.unwrap()), Some(1));
+    assert_eq!(version(store.append(to(exactly(1))).await.unwrap()), Some(2));
+
+    assert_eq!(version(other.append(to(exactly(2))).await.unwrap()), Some(3));
+    assert!(store.append(to(exactly(2))).await.unwrap_err().is_conflict());
+    assert_eq!(version(store.append(to(ExpectedVersion::Any)).await.unwrap()), Some(4));
+
+    let transaction = own.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    assert_eq!(version(store.append_in(&transaction, to(exactly(4))).unwrap()), Some(5));
+    transaction.commit().unwrap();
+    assert!(store.append(to(exactly(4))).await.unwrap_err().is_conflict());
+    assert_eq!(version(store.append(to(exactly(5))).await.unwrap()), Some(6));
+
+    // Whoever deletes events does not move the head.
+    own.execute_batch("DELETE FROM events").unwrap();
+    assert_eq!(version(store.append(to(ExpectedVersion::NoStream)).await.unwrap()), Some(1));
 }
 
 /// A flush that takes several seconds, which a busy disk can cause, is somebody else's commit and not an error.

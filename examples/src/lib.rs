@@ -147,6 +147,12 @@ mod documents {
     #[doc = include_str!("../../docs/guide/testing.md")]
     struct Testing;
 
+    #[doc = include_str!("../../docs/guide/events.md")]
+    struct Events;
+
+    #[doc = include_str!("../../docs/guide/values.md")]
+    struct Values;
+
     #[doc = include_str!("../../docs/guide/orders.md")]
     struct Orders;
 }

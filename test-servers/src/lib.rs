@@ -31,13 +31,16 @@ mod docker_host;
 mod error;
 mod guard;
 mod local_postgres;
+mod nats;
 mod pgbouncer;
 mod port;
 mod postgres;
+mod program;
 mod server_process;
 
 pub use binaries::PostgresBinaries;
 pub use error::Error;
 pub use local_postgres::{LocalPostgres, LocalPostgresBuilder};
+pub use nats::Nats;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, PostgresKind};

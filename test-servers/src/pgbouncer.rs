@@ -1,7 +1,5 @@
-use std::env;
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
@@ -11,7 +9,7 @@ use url::Url;
 use crate::account::Account;
 use crate::guard::Guard;
 use crate::server_process::ServerProcess;
-use crate::{Error, directory, port};
+use crate::{Error, directory, port, program};
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -31,7 +29,7 @@ impl PgBouncer {
     /// # Errors
     /// pgbouncer isn't installed, or refuses to start, or doesn't reach the server.
     pub async fn start(url: &str) -> Result<Self, Error> {
-        let program = program()?;
+        let program = program::find("pgbouncer")?;
         let server = Url::parse(url).map_err(|error| Error::new(format!("{url}: {error}")))?;
         let directory = directory::create("pgbouncer")?;
         let guard = Guard::of_process(&directory, "TERM")?;
@@ -94,15 +92,4 @@ fn text(server: &Url, port: u16) -> String {
          default_pool_size = 20\n\
          ignore_startup_parameters = extra_float_digits\n"
     )
-}
-
-fn program() -> Result<PathBuf, Error> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain([Path::new("/usr/sbin").to_owned()])
-        .map(|directory| directory.join("pgbouncer"))
-        .find(|program| program.is_file())
-        .ok_or_else(|| {
-            Error::new("this test needs pgbouncer: apt-get install --no-install-recommends pgbouncer")
-        })
 }

@@ -22,6 +22,7 @@ fn rule(package: &str) -> Option<Rule> {
         "eventsource-memory" | "eventsource-sqlite" | "eventsource-postgres" => {
             rule(&["eventsource-core"], &["test-servers"])
         }
+        "eventsource-nats" => rule(&["eventsource-core"], &["eventsource-sqlite", "test-servers"]),
         "eventsource-testing" => rule(&["eventsource-core"], &["eventsource-memory"]),
         "conformance-tests" => rule(
             &["eventsource-core", "eventsource-testing"],

@@ -8,6 +8,7 @@ mod failure;
 mod file_size;
 mod further;
 mod installation;
+mod money;
 mod server_directory;
 mod test;
 mod tidy;
@@ -21,7 +22,8 @@ const USAGE: &str = "\
 cargo xtask test [ARGUMENTS OF cargo test]   every test that needs no server but a Postgres, which it sees to
 cargo xtask further [THE SAME]               every test that needs further servers (see CONTRIBUTING.md)
 cargo xtask contract                         all stores run one and the same list of contract tests
-cargo xtask tidy                             the workspace's own rules: dependencies, sizes of files, numbers of ADRs";
+cargo xtask tidy                             the workspace's own rules: dependencies, sizes of files, numbers of ADRs,
+                                             no money in floats in examples";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();

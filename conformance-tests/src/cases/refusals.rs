@@ -11,6 +11,7 @@ pub(crate) fn of(capability: Capability) -> Body {
         Capability::Durable => |cx| Box::pin(durable(cx)),
         Capability::Shared => |cx| Box::pin(shared(cx)),
         Capability::Transactional => |cx| Box::pin(transactional(cx)),
+        Capability::Outbox => |cx| Box::pin(outbox(cx)),
         Capability::Snapshots => |cx| Box::pin(snapshots(cx)),
         _ => panic!("{capability} has no refusal"),
     }
@@ -42,6 +43,13 @@ async fn transactional(cx: Cx) -> CaseResult {
     refused(ErrorKind::Unsupported, cx.log().hold(Append::events(events(1))).await)?;
     refused(ErrorKind::Unsupported, cx.log().own_rows().await)?;
     assert!(log_of(cx.store()).await?.is_empty());
+    Ok(())
+}
+
+/// There is no outbox, so nothing waits in vain to be published.
+async fn outbox(cx: Cx) -> CaseResult {
+    assert!(!cx.store().capabilities().has(Capability::Outbox));
+    assert!(cx.stores().outbox.is_none(), "an outbox that the store does not declare");
     Ok(())
 }
 

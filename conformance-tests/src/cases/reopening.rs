@@ -17,7 +17,7 @@ pub async fn a_reopened_log_is_the_same(cx: Cx) -> CaseResult {
         .append(Append::to_stream(stream.clone(), NoStream, [tagged("A", "s", "1"), event("B")]))
         .await?;
     cx.store()
-        .append(Append::events([with_json("C", r#"{"price":1.50,"text":"Grüße"}"#).actor("ann")?]))
+        .append(Append::events([with_json("C", r#"{"degrees":1.50,"text":"Grüße"}"#).actor("ann")?]))
         .await?;
     let (before, head) = (log_of(cx.store()).await?, cx.store().head().await?);
     cx.store().close().await?;

@@ -77,6 +77,26 @@ pub(crate) enum Defect {
     ForgetsTheActor,
     /// Keeps payloads as floating point numbers.
     RoundsNumbers,
+    /// Writes entries of the outbox apart from the events, and keeps those of refused appends.
+    PublishesWhatIsRefused,
+    /// Writes entries of the outbox apart from the events, and loses some.
+    ForgetsToPublish,
+    /// Puts the events of a repeated append into the outbox again.
+    PublishesARetryAgain,
+    /// Puts every event into the outbox, whatever was asked for.
+    PublishesEverything,
+    /// Gives a worker the later events of a stream while another has the earlier ones.
+    ClaimsBehindWhatIsHeld,
+    /// Gives a worker what another has.
+    ClaimsWhatIsClaimed,
+    /// Gives the newest entries first.
+    ClaimsTheNewestFirst,
+    /// Lets a worker settle what is another's by now.
+    SettlesWhatWasLost,
+    /// Takes an event that is to be tried again for done.
+    DropsWhatFailed,
+    /// Deletes entries that nobody has published.
+    DeletesWhatWaits,
     /// A tenant's view that appends events as they are.
     ForgetsToStamp,
     /// A tenant's view that takes another tenant's event for its own.

@@ -2,6 +2,7 @@
 
 mod append;
 mod defect;
+mod outbox;
 mod read;
 mod rewrite;
 mod snapshots;
@@ -11,9 +12,10 @@ mod tenant;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conformance_tests::model::ModelStore;
 use conformance_tests::{Case, Fixture, Harness, Log, Setup, Stores, judge};
-use eventsource_core::{Capability, EventStore, Position, Result, SnapshotStore, TenantId};
+use eventsource_core::{
+    Capability, EventStore, OutboxFilter, Position, Result, SnapshotStore, SystemClock, TenantId,
+};
 
 use defect::Defect;
 use snapshots::MutantSnapshots;
@@ -153,6 +155,32 @@ mutants! {
     RoundsNumbers:
         evolution::upcasting_loses_no_digit,
         model::random_retries_store_nothing_twice;
+    PublishesWhatIsRefused:
+        outbox::a_refused_append_leaves_nothing_to_publish;
+    ForgetsToPublish:
+        outbox::entries_come_in_log_order_as_many_as_are_asked_for,
+        relay::whatever_fails_every_event_is_published_and_streams_in_order;
+    PublishesARetryAgain:
+        outbox::a_repeated_append_adds_nothing_to_publish;
+    PublishesEverything:
+        outbox::only_what_matches_is_published;
+    ClaimsBehindWhatIsHeld:
+        outbox::a_stream_is_in_one_claims_hands,
+        outbox::a_failed_event_holds_back_its_stream,
+        outbox::workers_that_claim_at_once_take_each_entry_once_and_in_order,
+        relay::whatever_fails_every_event_is_published_and_streams_in_order says "PublishedInOrder";
+    ClaimsWhatIsClaimed:
+        outbox::what_is_claimed_is_nobody_elses_until_the_lease_ends;
+    ClaimsTheNewestFirst:
+        outbox::entries_come_in_log_order_as_many_as_are_asked_for,
+        relay::a_relay_publishes_everything_in_order says "PublishedInOrder";
+    SettlesWhatWasLost:
+        outbox::a_claim_that_has_run_out_settles_nothing;
+    DropsWhatFailed:
+        outbox::failures_are_counted,
+        relay::whatever_fails_every_event_is_published_and_streams_in_order says "Published";
+    DeletesWhatWaits:
+        outbox::what_was_published_long_ago_is_deleted;
     ForgetsToStamp:
         tenant_store::what_a_tenant_appends_is_stamped;
     StampsOverAnotherTenant:
@@ -253,9 +281,10 @@ impl Harness for Mutants {
     }
 
     async fn fresh(&self, setup: Setup) -> Result<Fixture> {
-        let model = setup.clock.map_or_else(ModelStore::new, ModelStore::with_clock);
-        let ground = Ground::new(self.0, model);
-        Ok(Fixture::on(Kept(ground.clone()), stores(Mutant::on(&ground))))
+        let clock = setup.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let ground = Ground::new(self.0, clock, setup.outbox.map(OutboxFilter::new).transpose()?);
+        let stores = stores(Mutant::on(&ground));
+        Ok(Fixture::on(Kept(ground), stores))
     }
 
     fn tenant_store(&self, store: Arc<dyn EventStore>, tenant: TenantId) -> Arc<dyn EventStore> {
@@ -273,9 +302,12 @@ impl Harness for Mutants {
     }
 }
 
+/// A store, and what it stores beside the log.
 fn stores(handle: Mutant) -> Stores {
     let handle = Arc::new(handle);
-    Stores::from(handle.clone()).with_snapshots(Arc::new(MutantSnapshots { handle }))
+    Stores::from(handle.clone())
+        .with_outbox(handle.clone())
+        .with_snapshots(Arc::new(MutantSnapshots { handle }))
 }
 
 /// For what a harness does that says nothing else.

@@ -2,17 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use conformance_tests::model::{ModelSnapshots, ModelStore};
 use eventsource_core::{
-    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Error, EventStore, Filter, Page,
-    Position, ReadOptions, Result, StreamId, Version,
+    Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Clock, Error, EventStore, Filter,
+    OutboxFilter, Page, Position, ReadOptions, Result, StreamId, Version,
 };
 
 use crate::defect::Defect;
+use crate::outbox::Row;
 
 /// How long a defect's window stands open: long enough for others to come in between.
 pub(crate) const A_MOMENT: Duration = Duration::from_millis(2);
@@ -37,18 +38,29 @@ pub(crate) struct Ground {
     /// Events that nobody sees yet, and until when.
     pub(crate) hidden: Mutex<HashMap<Position, Instant>>,
     pub(crate) appends: AtomicU64,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// What goes into the outbox; nothing, if none was asked for.
+    pub(crate) publish: Option<OutboxFilter>,
+    rows: Mutex<Vec<Row>>,
 }
 
 impl Ground {
-    pub(crate) fn new(defect: Defect, model: ModelStore) -> Arc<Self> {
+    pub(crate) fn new(defect: Defect, clock: Arc<dyn Clock>, publish: Option<OutboxFilter>) -> Arc<Self> {
         Arc::new(Self {
             defect,
-            model,
+            model: ModelStore::with_clock(clock.clone()),
+            clock,
+            publish,
+            rows: Mutex::default(),
             snapshots: ModelSnapshots::default(),
             damaged: Mutex::default(),
             hidden: Mutex::default(),
             appends: AtomicU64::new(0),
         })
+    }
+
+    pub(crate) fn rows(&self) -> MutexGuard<'_, Vec<Row>> {
+        self.rows.lock().expect("nothing panics under it")
     }
 
     pub(crate) fn damage(&self, position: Position) {
@@ -105,8 +117,10 @@ impl EventStore for Mutant {
     async fn append(&self, append: Append) -> Result<Appended> {
         self.check_open()?;
         append.validate()?;
+        self.fill_outbox_beforehand(&append);
         let appended = self.append_broken(append).await?;
         self.hide_some(&appended);
+        self.fill_outbox(appended.first, appended.last, appended.replayed).await?;
         if let Some(signal) = &*self.signal.lock().expect("nothing panics under it") {
             signal.notify();
         }
@@ -142,7 +156,7 @@ impl EventStore for Mutant {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none().with(Capability::Durable).with(Capability::Snapshots)
+        Capabilities::none().with(Capability::Durable).with(Capability::Snapshots).with(Capability::Outbox)
     }
 
     async fn close(&self) -> Result<()> {

@@ -20,36 +20,48 @@ pub(super) fn check(json: &str) -> Result<()> {
 
 /// Looks at every number's text, which serde doesn't show. `json` is JSON already.
 fn check_numbers(json: &str) -> Result<()> {
-    let bytes = json.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'"' => {
-                at += 1;
-                while bytes[at] != b'"' {
-                    at += if bytes[at] == b'\\' { 2 } else { 1 };
-                }
-                at += 1;
-            }
-            b'-' | b'0'..=b'9' => {
-                let length = bytes[at..]
-                    .iter()
-                    .position(|byte| !matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'))
-                    .unwrap_or(bytes.len() - at);
-                // Nothing so short can be out of range, and nearly all numbers are.
-                let short =
-                    length <= 20 && !bytes[at..at + length].iter().any(|byte| matches!(byte, b'e' | b'E'));
-                if !short && Number::parse(&json[at..at + length]).is_none() {
-                    return Err(Error::invalid_input(
-                        "a number in the payload is longer or larger than stores keep",
-                    ));
-                }
-                at += length;
-            }
-            _ => at += 1,
+    for number in numbers(json) {
+        // Nothing so short can be out of range, and nearly all numbers are.
+        let short = number.len() <= 20 && !number.contains(['e', 'E']);
+        if !short && Number::parse(number).is_none() {
+            return Err(Error::invalid_input("a number in the payload is longer or larger than stores keep"));
         }
     }
     Ok(())
+}
+
+/// Whether every number is an integer that surely fits in 64 bits. `json` is JSON already.
+pub(super) fn has_small_integers_only(json: &str) -> bool {
+    numbers(json).all(|number| number.len() <= 18 && !number.contains(['.', 'e', 'E']) && number != "-0")
+}
+
+/// The text of every number. `json` is JSON already.
+fn numbers(json: &str) -> impl Iterator<Item = &str> {
+    let bytes = json.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while at < bytes.len() {
+            match bytes[at] {
+                b'"' => {
+                    at += 1;
+                    while bytes[at] != b'"' {
+                        at += if bytes[at] == b'\\' { 2 } else { 1 };
+                    }
+                    at += 1;
+                }
+                b'-' | b'0'..=b'9' => {
+                    let begin = at;
+                    at += bytes[begin..]
+                        .iter()
+                        .position(|byte| !matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'))
+                        .unwrap_or(bytes.len() - begin);
+                    return Some(&json[begin..at]);
+                }
+                _ => at += 1,
+            }
+        }
+        None
+    })
 }
 
 /// Any JSON value: walks through it and keeps nothing.

@@ -119,3 +119,17 @@ fn a_number_is_bounded_as_it_is_written_out_and_reads_back_as_itself() {
     refused("0e-1000");
     refused("0e99999999999999999999");
 }
+
+#[test]
+fn a_value_is_exact_or_none() {
+    for exact in
+        ["18446744073709551615", "-9223372036854775808", "0.1", "[1,{\"a\\\"1.5e9\":2}]", "1e2", "1.50", "-0"]
+    {
+        let payload = Payload::from_json(exact).unwrap();
+        let value = payload.to_exact_value().unwrap().expect(exact);
+        assert_eq!(Payload::from_serialize(&value).unwrap(), payload, "{exact}");
+    }
+    for other in ["18446744073709551616", "0.10000000000000000001", "[1,{\"a\":12345678901234567890123}]"] {
+        assert_eq!(Payload::from_json(other).unwrap().to_exact_value().unwrap(), None, "{other}");
+    }
+}

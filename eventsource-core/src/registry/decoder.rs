@@ -8,7 +8,7 @@ use crate::{Decoded, Decoder, DomainEvent, Error, EventType, RecordedEvent, Resu
 /// Reads stored events as `E` with what an [`EventRegistry`] knows.
 ///
 /// A stored event that can't be read as an `E` is an error: one that nothing registered knows, one of a version that is
-/// not registered, one that another registered type reads. Ask the store for
+/// not registered, one of a name that only other registered types read. Ask the store for
 /// [`event_types`](Decoder::event_types) only, and such events don't come up; or say what becomes of them:
 /// [`skip_unknown`](Self::skip_unknown), [`keep_unknown`](Self::keep_unknown).
 pub struct RegistryDecoder<E> {
@@ -74,6 +74,10 @@ impl<E: DomainEvent> Decoder<E> for RegistryDecoder<E> {
         match self.read(event)? {
             Reading::Known(decoded) => Ok(decoded),
             Reading::Foreign | Reading::Missing(Missing::Name) if self.unknown == Unknown::Skip => {
+                Ok(Decoded::None)
+            }
+            // Others of this name become `E`'s, so `E` has asked for it: a split that has nothing for `E` this time.
+            Reading::Foreign if self.event_types.binary_search(event.event_type()).is_ok() => {
                 Ok(Decoded::None)
             }
             Reading::Missing(missing) => Err(missing.refuse(event, &self.registry.nodes)),

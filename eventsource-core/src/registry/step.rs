@@ -120,15 +120,12 @@ impl Draft {
 }
 
 impl Content {
-    /// The JSON as serde_json holds it, if it can: a number that is neither a 64-bit integer nor what an `f64` says would
-    /// come out as another one.
     fn into_value(self, event: &RecordedEvent) -> Result<Value> {
         let stored = match self {
             Self::Changed(value) => return Ok(value),
             Self::Stored(payload) => payload,
         };
-        let value: Value = stored.deserialize()?;
-        if Payload::from_serialize(&value)? == stored {
+        if let Some(value) = stored.to_exact_value()? {
             return Ok(value);
         }
         let (name, position) = (event.event_type(), event.position());

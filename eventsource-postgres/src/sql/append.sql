@@ -126,6 +126,8 @@ CREATE FUNCTION {schema}.append_events(
     -- one entry for each tag that an event carries
     p_tag_events integer[],
     p_tag_tags text[],
+    -- the events that go into the outbox
+    p_outbox integer[],
     OUT firsts bigint[],
     OUT statuses integer[],
     OUT part_versions bigint[],
@@ -329,6 +331,26 @@ BEGIN
     SELECT t.tag, firsts[p_event_requests[t.event]] + p_event_indexes[t.event]
     FROM unnest(p_tag_events, p_tag_tags) AS t(event, tag)
     WHERE firsts[p_event_requests[t.event]] IS NOT NULL;
+
+    IF cardinality(p_outbox) > 0 THEN
+        -- The names are those of the tutorial's wrapper, and of `RecordedEvent::to_json`.
+        INSERT INTO {schema}.event_outbox (
+            position, event_id, event_type, aggregate_id, aggregate_type, tenant_id, created_at, event_data
+        )
+        SELECT
+            e.global_position, e.event_id, e.event_type, e.aggregate_id, e.aggregate_type, e.tenant_id, e.created_at,
+            jsonb_build_object(
+                'position', e.global_position, 'event_id', e.event_id, 'event_type', e.event_type,
+                'schema_version', e.schema_version, 'aggregate_id', e.aggregate_id, 'aggregate_type', e.aggregate_type,
+                'version', e.version, 'tenant_id', e.tenant_id, 'actor_id', e.actor_id,
+                'correlation_id', e.correlation_id, 'causation_id', e.causation_id, 'metadata', e.metadata,
+                'tags', e.tags, 'payload', e.payload,
+                'occurred_at', (to_jsonb(e.timestamp AT TIME ZONE 'UTC') #>> '{}') || 'Z',
+                'recorded_at', (to_jsonb(e.created_at AT TIME ZONE 'UTC') #>> '{}') || 'Z'
+            )
+        FROM unnest(p_outbox) AS o(event)
+        JOIN {schema}.events e ON e.global_position = firsts[p_event_requests[o.event]] + p_event_indexes[o.event];
+    END IF;
 
     IF p_channel IS NOT NULL THEN
         PERFORM pg_notify(p_channel, '');

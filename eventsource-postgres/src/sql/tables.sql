@@ -54,22 +54,37 @@ CREATE TABLE {schema}.event_tags (
     PRIMARY KEY (tag, position)
 );
 
+-- Events that are to be published, and those that were.
 CREATE TABLE {schema}.event_outbox (
     id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
     event_id UUID NOT NULL,
-    event_type VARCHAR(255) NOT NULL,
+    event_type VARCHAR(255) COLLATE "C" NOT NULL,
     aggregate_id UUID,
-    aggregate_type VARCHAR(255),
+    aggregate_type VARCHAR(255) COLLATE "C",
     tenant_id UUID,
+    -- The whole event: it can be published when it is no longer in the log.
     event_data JSONB NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
     published_at TIMESTAMP WITH TIME ZONE,
+    -- How many attempts have failed.
     retry_count INTEGER NOT NULL DEFAULT 0,
     last_error TEXT,
     status VARCHAR(20) NOT NULL DEFAULT 'pending',
+    -- (+) The event's; NULL in rows that others than the store have inserted, which its relays leave to them.
+    position BIGINT,
+    -- (+) Until then nobody may claim it: somebody has, or it waits for its next attempt.
+    held_until TIMESTAMP WITH TIME ZONE,
+    claimed_by VARCHAR(255), -- (+)
+    claim_id UUID, -- (+)
     CONSTRAINT chk_outbox_status CHECK (status IN ('pending', 'published', 'failed'))
 );
 CREATE INDEX idx_outbox_pending ON {schema}.event_outbox (created_at) WHERE status = 'pending';
+-- (+) What is due, in log order; what is held; whose; what was given up; what can be deleted.
+CREATE INDEX idx_outbox_due ON {schema}.event_outbox (position) WHERE status = 'pending';
+CREATE INDEX idx_outbox_held ON {schema}.event_outbox (held_until) WHERE held_until IS NOT NULL;
+CREATE INDEX idx_outbox_claimed ON {schema}.event_outbox (claim_id) WHERE claim_id IS NOT NULL;
+CREATE INDEX idx_outbox_failed ON {schema}.event_outbox (position) WHERE status = 'failed';
+CREATE INDEX idx_outbox_published ON {schema}.event_outbox (published_at) WHERE status = 'published';
 
 CREATE TABLE {schema}.projection_checkpoints (
     projection_name VARCHAR(255) PRIMARY KEY,

@@ -28,7 +28,7 @@ pub(crate) fn small(url: &str) -> PostgresConfig {
 }
 
 pub(crate) fn event(event_type: &str) -> NewEvent {
-    NewEvent::new(event_type, &serde_json::json!({"customer_id": "cust-123", "total": 299.99})).unwrap()
+    NewEvent::new(event_type, &serde_json::json!({"customer_id": "cust-123", "total_cents": 29_999})).unwrap()
 }
 
 pub(crate) fn tagged(event_type: &str, tag: &str) -> NewEvent {

@@ -20,6 +20,7 @@ impl Harness for Outside {
             (Capability::Durable, "the log is gone with the process"),
             (Capability::Shared, "another process has no way to it"),
             (Capability::Transactional, "a caller has no transaction to bring"),
+            (Capability::Outbox, "nothing is published from it"),
             (Capability::Snapshots, "it keeps events only"),
         ]
     }
