@@ -45,7 +45,7 @@ pub(crate) struct Moody {
 enum Moods {
     Good,
     Towards(String, Mutex<VecDeque<Mood>>),
-    Random(Mutex<TestRng>),
+    Random(Box<Mutex<TestRng>>),
 }
 
 impl Moody {
@@ -62,7 +62,7 @@ impl Moody {
 
     /// In a mood that the case's seed decides, a bad one every other time.
     pub(crate) fn at_random(cx: &Cx) -> Self {
-        Self::of(Moods::Random(Mutex::new(random::numbers(cx, 4_711))), Semaphore::MAX_PERMITS)
+        Self::of(Moods::Random(Box::new(Mutex::new(random::numbers(cx, 4_711)))), Semaphore::MAX_PERMITS)
     }
 
     /// Delivers nothing until it is opened.

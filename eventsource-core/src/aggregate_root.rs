@@ -5,8 +5,8 @@ use uuid::Uuid;
 use crate::snapshot_policy::Progress;
 use crate::snapshots::{At, Restored};
 use crate::{
-    Aggregate, Append, AppendCondition, Appended, DomainEvent, Filter, NewEvent, Position, RecordedEvent,
-    Result, StreamId, Version,
+    Aggregate, Append, AppendCondition, Appended, Decoder, DomainEvent, Filter, NewEvent, Position,
+    RecordedEvent, Result, StreamId, Version,
 };
 
 /// One aggregate in hand: its state, its version, and what was decided but not saved.
@@ -83,8 +83,14 @@ impl<A: Aggregate> AggregateRoot<A> {
         self.since_snapshot = restored.progress;
     }
 
-    pub(crate) fn replay(&mut self, recorded: &RecordedEvent) -> Result<()> {
-        self.state.apply(&A::Event::decode(recorded)?);
+    pub(crate) fn replay(
+        &mut self,
+        recorded: &RecordedEvent,
+        decoder: &(impl Decoder<A::Event> + ?Sized),
+    ) -> Result<()> {
+        for event in decoder.decode(recorded)? {
+            self.state.apply(&event);
+        }
         self.stored_version = recorded.version();
         self.stored_at = recorded.position();
         self.since_snapshot.add(recorded.byte_count());

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::view::Reach;
-use crate::{DomainEvent, Error, EventType, Filter, FilterItem, Fold, RecordedEvent, Result};
+use crate::{Decoder, DomainEvent, Error, EventType, Filter, FilterItem, Fold, RecordedEvent, Result};
 
 /// Which events a view looks at: what a decision depends on, and nothing else. It turns into a view as an iterator
 /// turns into a value: by [`fold`](Self::fold), [`count`](Self::count), [`exists`](Self::exists), [`last`](Self::last).
@@ -97,6 +97,22 @@ impl Boundary {
     {
         Fold::new(self, initial, move |state, recorded: &RecordedEvent| {
             Ok(evolve(state, E::decode(recorded)?, recorded))
+        })
+    }
+
+    /// The same for events of older names and schemas as well, as `decoder` reads them. The boundary must find them too:
+    /// by tags alone, or by the decoder's [`event_types`](Decoder::event_types).
+    pub fn fold_with<T, E>(
+        self,
+        decoder: impl Decoder<E>,
+        initial: T,
+        evolve: impl Fn(T, E) -> T + Send + Sync,
+    ) -> Fold<T, impl Fn(T, &RecordedEvent) -> Result<T> + Send + Sync>
+    where
+        T: Clone + Send + Sync,
+    {
+        Fold::new(self, initial, move |state, recorded: &RecordedEvent| {
+            Ok(decoder.decode(recorded)?.into_iter().fold(state, &evolve))
         })
     }
 

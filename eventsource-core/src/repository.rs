@@ -1,5 +1,6 @@
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -10,8 +11,8 @@ use crate::reading::Reading;
 use crate::retry::append_for_certain;
 use crate::snapshots::{Restored, StateCodec, StateSnapshots};
 use crate::{
-    Aggregate, AggregateRoot, Append, EventStore, EventStoreExt, ExecuteError, Filter, Participant,
-    ReadOptions, RecordedEvent, Result, RetryPolicy, SnapshotKey, Snapshots, StreamId, Version,
+    Aggregate, AggregateRoot, Append, Decoder, EventStore, EventStoreExt, ExecuteError, Filter, Participant,
+    PlainDecoder, ReadOptions, RecordedEvent, Result, RetryPolicy, SnapshotKey, Snapshots, StreamId, Version,
 };
 
 /// Loads aggregates from a store and saves what they decide.
@@ -76,10 +77,11 @@ use crate::{
 ///     Ok(account.state().cents)
 /// }
 /// ```
-pub struct Repository<A, S> {
+pub struct Repository<A: Aggregate, S> {
     store: S,
     retry: RetryPolicy,
     snapshots: Option<StateSnapshots<A>>,
+    decoder: Arc<dyn Decoder<A::Event>>,
     aggregate: PhantomData<fn() -> A>,
 }
 
@@ -87,7 +89,16 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
     /// A repository over a store; an `Arc<dyn EventStore>` will do.
     #[must_use]
     pub fn new(store: S) -> Self {
-        Self { store, retry: RetryPolicy::default(), snapshots: None, aggregate: PhantomData }
+        let (retry, decoder) = (RetryPolicy::default(), Arc::new(PlainDecoder));
+        Self { store, retry, snapshots: None, decoder, aggregate: PhantomData }
+    }
+
+    /// How stored events are read: with an [`EventRegistry`](crate::EventRegistry)'s decoder, those of older names and
+    /// schemas as well.
+    #[must_use]
+    pub fn decoder(mut self, decoder: impl Decoder<A::Event> + 'static) -> Self {
+        self.decoder = Arc::new(decoder);
+        self
     }
 
     /// How [`execute`](Self::execute) tries again when others were faster, or when the store's answer was lost.
@@ -280,7 +291,7 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
                     return Ok(());
                 }
                 if event.version() > root.version() {
-                    root.replay(event)?;
+                    root.replay(event, &*self.decoder)?;
                 }
             }
             if !page.more {
@@ -300,7 +311,7 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
     }
 }
 
-impl<A, S: fmt::Debug> fmt::Debug for Repository<A, S> {
+impl<A: Aggregate, S: fmt::Debug> fmt::Debug for Repository<A, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Repository").field("store", &self.store).finish_non_exhaustive()
     }

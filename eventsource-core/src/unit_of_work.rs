@@ -114,12 +114,12 @@ impl<S: fmt::Debug> fmt::Debug for UnitOfWork<S> {
 }
 
 /// An aggregate that takes part in a [`UnitOfWork`]: see [`Repository::participant`].
-pub struct Participant<'r, A, S> {
+pub struct Participant<'r, A: Aggregate, S> {
     pub(crate) repository: &'r Repository<A, S>,
     pub(crate) id: Uuid,
 }
 
-impl<A, S> fmt::Debug for Participant<'_, A, S> {
+impl<A: Aggregate, S> fmt::Debug for Participant<'_, A, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Participant").field("id", &self.id).finish_non_exhaustive()
     }

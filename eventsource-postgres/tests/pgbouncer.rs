@@ -5,7 +5,11 @@
 
 mod support;
 
-use eventsource_core::{Append, EventStore, EventStoreExt, ExpectedVersion, Filter};
+use std::time::Duration;
+
+use eventsource_core::{
+    Append, ClaimRequest, EventStore, EventStoreExt, ExpectedVersion, Filter, Outbox, Settlement,
+};
 use eventsource_postgres::PostgresStore;
 use futures_util::future::join_all;
 use support::{event, one, order, small, tagged};
@@ -69,5 +73,37 @@ async fn conflicts_replays_and_transactions_of_the_callers() {
     store.append_in(&mut transaction, one("C")).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(store.head().await.unwrap().to_raw(), 2);
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outbox_is_filled_claimed_and_settled() {
+    let (_bouncer, url) = bounced("outbox").await;
+    let config = small(&url).through_pgbouncer().outbox(Filter::all());
+    let store = PostgresStore::connect(config).await.unwrap();
+    join_all((0..20).map(|_| store.append(one("Published"))))
+        .await
+        .into_iter()
+        .for_each(|done| drop(done.unwrap()));
+    let workers = (0..3).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let request = ClaimRequest::new(format!("worker {number}"), 3, Duration::from_secs(600)).unwrap();
+            let mut count = 0;
+            loop {
+                let claim = store.claim(&request).await.unwrap();
+                if claim.entries.is_empty() {
+                    return count;
+                }
+                let settlements: Vec<_> =
+                    claim.entries.iter().map(|entry| Settlement::published(entry.event.id())).collect();
+                assert_eq!(store.settle(claim.id, &settlements).await.unwrap(), []);
+                count += settlements.len();
+            }
+        })
+    });
+    let counts: Vec<usize> = join_all(workers).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(counts.iter().sum::<usize>(), 20, "{counts:?}");
+    assert_eq!(store.statistics().await.unwrap().published, 20);
     store.close().await.unwrap();
 }

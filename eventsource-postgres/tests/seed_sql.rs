@@ -5,9 +5,12 @@
 
 mod support;
 
+use std::time::Duration;
+
 use chrono::{TimeDelta, Utc};
 use eventsource_core::{
-    Append, EventStore, EventStoreExt, ExpectedVersion, Filter, FilterItem, Position, StreamId,
+    Append, ClaimRequest, EventStore, EventStoreExt, ExpectedVersion, Filter, FilterItem, Outbox, Position,
+    RecordedEvent, Settlement, StreamId,
 };
 use eventsource_postgres::PostgresStore;
 use sqlx::Row as _;
@@ -165,6 +168,55 @@ async fn the_outbox_worker() {
             .await
             .unwrap();
     assert_eq!(states, [("failed".into(), 1), ("pending".into(), 3), ("published".into(), 1)]);
+    store.close().await.unwrap();
+}
+
+/// What the store puts into its outbox, the tutorial's worker can read; and what that has published, no relay publishes.
+#[tokio::test]
+async fn the_outbox_worker_on_the_stores_own_entries() {
+    let config = support::config("own_outbox").await.outbox(Filter::all());
+    let store = PostgresStore::connect(config).await.unwrap();
+    let stream = order();
+    let events = [tagged("OrderCreated", "a"), tagged("OrderShipped", "a")];
+    store.append(Append::to_stream(stream.clone(), ExpectedVersion::NoStream, events)).await.unwrap();
+    let pending: Vec<(uuid::Uuid, String, serde_json::Value)> = sqlx::query_as(
+        "SELECT id, event_type, event_data
+                        FROM event_outbox
+                        WHERE status = 'pending'
+                        ORDER BY created_at ASC
+                        LIMIT 100
+                        FOR UPDATE SKIP LOCKED",
+    )
+    .fetch_all(store.pool())
+    .await
+    .unwrap();
+    assert_eq!(pending.len(), 2);
+    let (id, event_type, data) = &pending[0];
+    let event = store.query(&Filter::all()).await.unwrap().events.remove(0);
+    assert_eq!((event_type.as_str(), &data["event_id"]), ("OrderCreated", &event.id().to_string().into()));
+    assert_eq!(data["aggregate_id"], stream.aggregate_id().to_string());
+    assert_eq!((&data["aggregate_type"], &data["tenant_id"]), (&"Order".into(), &serde_json::Value::Null));
+    assert_eq!(data["payload"]["customer_id"], "cust-123");
+    assert_eq!(RecordedEvent::from_json(&data.to_string()).unwrap(), event);
+    let published = "UPDATE event_outbox
+                                SET status = 'published',
+                                    published_at = NOW()
+                                WHERE id = $1";
+    sqlx::query(published).bind(id).execute(store.pool()).await.unwrap();
+    // Rows that somebody else has put there are somebody else's.
+    run(
+        store.pool(),
+        "INSERT INTO event_outbox (event_id, event_type, event_data) VALUES (gen_random_uuid(), 'Theirs', '{}')",
+    )
+    .await;
+    let request = ClaimRequest::new("relay", 100, Duration::from_secs(60)).unwrap();
+    let claim = store.claim(&request).await.unwrap();
+    let types: Vec<_> = claim.entries.iter().map(|entry| entry.event.event_type().as_str()).collect();
+    assert_eq!(types, ["OrderShipped"]);
+    // An event is published although it was archived meanwhile.
+    run(store.pool(), "DELETE FROM events").await;
+    store.settle(claim.id, &[Settlement::released(claim.entries[0].event.id())]).await.unwrap();
+    assert_eq!(store.claim(&request).await.unwrap().entries, claim.entries);
     store.close().await.unwrap();
 }
 

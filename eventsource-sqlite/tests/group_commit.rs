@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use common::{event, fresh, one, open, stream, to_new_stream};
 use eventsource_core::{
-    Append, Conflict, ErrorKind, EventStore, EventStoreExt, ExpectedVersion, Filter, ReadOptions, Version,
+    Append, Conflict, ErrorKind, EventStore, EventStoreExt, ExpectedVersion, Filter, FilterItem, Position,
+    ReadOptions, Version,
 };
 use eventsource_sqlite::{SqliteConfig, SqliteStore};
 use rusqlite::{Connection, TransactionBehavior};
@@ -87,6 +88,43 @@ async fn each_has_its_own_verdict_and_sees_those_before_it() {
     assert!(answers[6].as_ref().unwrap().replayed);
     assert_eq!(store.stream_version(&order).await.unwrap().map(Version::get), Some(4));
     assert_eq!(store.query(&Filter::all()).await.unwrap().events.len(), 7);
+}
+
+/// What a batch has accepted is inserted together, and yet conditions see it: whatever they ask for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_sees_what_the_same_batch_accepted() {
+    let tagged = || event("A").tag("name", "ann").unwrap();
+    let order = stream();
+    let payload = FilterItem::new().all_payload("n", 1).unwrap();
+    for filter in [
+        Filter::tagged("name", "ann").unwrap(),
+        Filter::event_types(["B", "A"]).unwrap(),
+        Filter::any_of([payload.clone()]).unwrap(),
+        Filter::any_of([payload.tag("name", "ann").unwrap().event_type("A").unwrap()]).unwrap(),
+        Filter::all(),
+        Filter::all().in_stream(order.clone()),
+    ] {
+        let (_directory, path) = fresh();
+        let store = std::sync::Arc::new(open(&path).await);
+        let elsewhere = Filter::tagged("name", "bob").unwrap();
+        let answers = in_one_batch(
+            &path,
+            &store,
+            vec![
+                Append::to_stream(order.clone(), ExpectedVersion::NoStream, [tagged()]),
+                one("C").fail_if(elsewhere),
+                one("D").fail_if(filter.clone()).after(Position::from_raw(1)),
+            ],
+        )
+        .await;
+        assert!(answers[0].is_ok() && answers[1].is_ok());
+        let refused = answers[2].as_ref().unwrap_err();
+        assert!(
+            matches!(refused.conflict(), Some(Conflict::Condition { position, .. }) if position.to_raw() == 2),
+            "{filter:?}: {refused:?}"
+        );
+        assert_eq!(store.query(&Filter::all()).await.unwrap().events.len(), 3);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
-use eventsource_core::{Error, EventStore, Result, SnapshotStore};
+use eventsource_core::{Error, EventStore, Filter, Outbox, Result, SnapshotStore};
 use eventsource_memory::MemoryStore;
 use eventsource_postgres::{PostgresConfig, PostgresStore};
 use eventsource_sqlite::{SqliteConfig, SqliteStore};
@@ -82,45 +82,72 @@ impl StoreArguments {
     /// # Errors
     /// `InvalidInput` if PostgreSQL was asked for without a URL; otherwise what the store says.
     pub async fn open(&self, file: &str) -> Result<PickedStore> {
+        // An outbox into which nothing goes is none.
+        self.open_with(file, None).await.map(|(picked, _)| picked)
+    }
+
+    /// Opens the store that was asked for, which puts the events that match `publish` into its outbox; and the outbox.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub async fn open_with_outbox(
+        &self,
+        file: &str,
+        publish: Filter,
+    ) -> Result<(PickedStore, Arc<dyn Outbox>)> {
+        self.open_with(file, Some(publish)).await
+    }
+
+    async fn open_with(&self, file: &str, publish: Option<Filter>) -> Result<(PickedStore, Arc<dyn Outbox>)> {
         match self.backend {
             Backend::Memory => {
-                let store = Arc::new(MemoryStore::new());
-                Ok(PickedStore {
-                    store: store.clone(),
-                    snapshots: store,
-                    place: "this process's memory".to_owned(),
-                    connections: Connections::None,
-                })
+                let mut store = MemoryStore::new();
+                if let Some(publish) = publish {
+                    store = store.outbox(publish)?;
+                }
+                let place = "this process's memory".to_owned();
+                let store = Arc::new(store);
+                Ok((PickedStore::new(store.clone(), place, Connections::None), store))
             }
             Backend::Sqlite => {
                 let path = PathBuf::from(self.url.as_deref().unwrap_or(file));
                 let place = format!("the file {}", path.display());
-                let store = SqliteStore::open(SqliteConfig::file(path)).await?;
-                Ok(PickedStore {
-                    store: Arc::new(store.clone()),
-                    snapshots: Arc::new(store.clone()),
-                    place,
-                    connections: Connections::Sqlite(store),
-                })
+                let mut config = SqliteConfig::file(path);
+                if let Some(publish) = publish {
+                    config = config.outbox(publish);
+                }
+                let store = SqliteStore::open(config).await?;
+                let connections = Connections::Sqlite(store.clone());
+                let store = Arc::new(store);
+                Ok((PickedStore::new(store.clone(), place, connections), store))
             }
             Backend::Postgres => {
                 let url = self.url.as_deref().ok_or_else(|| {
                     Error::invalid_input("PostgreSQL needs --url postgres://user:password@host/database")
                 })?;
-                let store = PostgresStore::connect(PostgresConfig::new(url)).await?;
+                let mut config = PostgresConfig::new(url);
+                if let Some(publish) = publish {
+                    config = config.outbox(publish);
+                }
+                let store = PostgresStore::connect(config).await?;
                 let place = "the PostgreSQL server".to_owned();
-                Ok(PickedStore {
-                    store: Arc::new(store.clone()),
-                    snapshots: Arc::new(store.clone()),
-                    place,
-                    connections: Connections::Postgres(store),
-                })
+                let connections = Connections::Postgres(store.clone());
+                let store = Arc::new(store);
+                Ok((PickedStore::new(store.clone(), place, connections), store))
             }
         }
     }
 }
 
 impl PickedStore {
+    fn new<S: EventStore + SnapshotStore + 'static>(
+        store: Arc<S>,
+        place: String,
+        connections: Connections,
+    ) -> Self {
+        Self { snapshots: store.clone(), store, place, connections }
+    }
+
     /// How many connections the store holds and uses, for people.
     #[must_use]
     pub fn connection_statistics(&self) -> String {
@@ -141,17 +168,19 @@ mod documents {
     #[doc = include_str!("../../docs/guarantees.md")]
     struct Guarantees;
 
-    #[doc = include_str!("../../docs/guide/tenancy.md")]
-    struct Tenancy;
-
-    #[doc = include_str!("../../docs/guide/testing.md")]
-    struct Testing;
+    #[doc = include_str!("../../docs/guide/outbox.md")]
+    struct Outbox;
 
     #[doc = include_str!("../../docs/guide/events.md")]
     struct Events;
 
     #[doc = include_str!("../../docs/guide/values.md")]
     struct Values;
+    #[doc = include_str!("../../docs/guide/tenancy.md")]
+    struct Tenancy;
+
+    #[doc = include_str!("../../docs/guide/testing.md")]
+    struct Testing;
 
     #[doc = include_str!("../../docs/guide/orders.md")]
     struct Orders;

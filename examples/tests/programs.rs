@@ -194,6 +194,32 @@ async fn tenants_have_a_database_each() {
     assert_tenants_say(&output, "Each tenant has a PostgreSQL database", true);
 }
 
+#[tokio::test]
+async fn the_outbox_worker_publishes_everything_in_order_through_a_broker_that_fails() {
+    for store in STORES {
+        let directory = tempfile::tempdir().unwrap();
+        let output = run(env!("CARGO_BIN_EXE_outbox_worker"), store, directory.path()).await;
+        assert_lines_in_order(
+            &output,
+            &[
+                "appended: 4 events, 3 of them to be published\n",
+                "waiting in the outbox: 3\n",
+                "the broker is down: OrderPlaced of the first order\n",
+                "published: OrderPlaced of the first order\n",
+                "published: OrderShipped of the first order\n",
+                "the worker has stopped: 3 published, 1 retried, 0 given up\n",
+                "SUCCESS: every event was published, each order's in its order\n",
+            ],
+        );
+        // Orders do not wait for each other.
+        assert_lines_in_order(
+            &output,
+            &["published: OrderPlaced of the second order\n", "the worker has stopped"],
+        );
+        assert!(!output.contains("published: NoteTaken"), "{output}");
+    }
+}
+
 #[test]
 fn nonsense_is_answered_with_a_sentence() {
     let directory = tempfile::tempdir().unwrap();

@@ -56,7 +56,7 @@ impl Mutant {
         if replayed && ground.defect != Defect::PublishesARetryAgain {
             return Ok(());
         }
-        if ground.defect == Defect::ForgetsToPublish && last.to_raw() % 4 == 0 {
+        if ground.defect == Defect::ForgetsToPublish && last.to_raw().is_multiple_of(4) {
             return Ok(());
         }
         let after = Position::from_raw(first.to_raw() - 1);
