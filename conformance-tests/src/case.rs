@@ -87,6 +87,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(written, listed, "src/cases and the list in src/contract.rs differ");
+        assert_eq!(written, listed, "src/cases and the lists in src/contract.rs and src/contract differ");
     }
 }

@@ -1,4 +1,8 @@
-//! The whole contract on one page: every name is a promise that a user can rely on.
+//! The whole contract: every name is a promise that a user can rely on. What the log promises is here, what is promised
+//! beyond it in `contract/domain.rs` and `contract/consumers.rs`.
+
+mod consumers;
+mod domain;
 
 use eventsource_core::Capability;
 
@@ -8,7 +12,7 @@ use crate::{Group, cases};
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __contract {
-    (($($callback:tt)+) ($($argument:tt)*)) => { $($callback)+! { ($($argument)*)
+    (($($callback:tt)+) ($($argument:tt)*)) => { $crate::__contract_domain! { ($($callback)+) ($($argument)*)
         append {
             an_event_comes_back_as_it_was_appended,
             the_result_says_where_the_events_lie,
@@ -207,59 +211,6 @@ macro_rules! __contract {
             predicates_that_mean_nothing_are_refused,
             times_that_mean_nothing_are_refused,
         }
-        tenancy {
-            tenants_never_see_each_other,
-            an_event_without_a_tenant_is_nobodys,
-            a_tenants_condition_overlooks_the_others,
-            a_tenants_page_counts_its_own_events,
-            two_logs_know_nothing_of_each_other,
-        }
-        evolution {
-            a_typed_event_comes_back_as_it_was_encoded,
-            a_typed_event_is_found_by_the_tags_of_its_fields,
-            an_old_name_and_version_reads_as_the_new_type,
-            a_version_that_is_not_the_types_is_an_error_without_an_upcaster,
-            a_split_keeps_its_place_and_its_order,
-            what_is_read_page_by_page_says_the_same,
-            a_reader_that_asks_for_its_types_misses_no_old_name,
-            an_unknown_type_is_an_error_unless_asked_otherwise,
-            a_version_from_the_future_is_never_passed_over,
-            an_upcast_event_is_still_the_one_that_was_stored,
-            upcasting_loses_no_digit,
-            nothing_in_the_log_is_changed_by_reading_it_as_new,
-        }
-        context {
-            every_event_of_an_append_carries_the_context,
-            what_an_event_says_itself_stays,
-            what_follows_from_an_event_is_caused_by_it,
-            a_correlation_begins_with_the_first_event_that_has_none,
-            another_tenants_event_is_refused_with_all_others,
-            a_retry_in_the_same_context_is_known,
-            a_store_in_a_context_is_the_store_in_everything_else,
-        }
-        tenant_store {
-            what_a_tenant_appends_is_stamped,
-            an_event_of_another_tenant_is_refused,
-            a_tenant_reads_its_own_events_only,
-            a_filter_that_names_another_tenant_is_refused,
-            a_condition_looks_at_the_tenants_own_events,
-            another_tenants_stream_is_as_if_absent,
-            appending_to_another_tenants_stream_is_refused,
-            a_refusal_tells_nothing_of_another_tenant,
-            an_event_id_of_another_tenant_is_refused_without_its_place,
-            a_tenants_repeat_returns_the_first_result,
-            a_tenants_streams_keep_their_versions,
-            of_tenants_who_race_for_a_stream_one_gets_it,
-            any_never_conflicts_within_a_tenant,
-            a_tenants_feed_is_complete_while_others_write,
-            a_tenant_who_waits_is_woken,
-        }
-        tenant_snapshots requires Snapshots {
-            a_tenants_snapshot_comes_back_under_the_same_key,
-            a_tenants_snapshots_are_not_there_for_others,
-            a_snapshot_of_another_tenants_stream_is_refused,
-            a_key_that_names_another_tenant_is_refused,
-        }
         close {
             a_closed_store_is_unavailable,
             closing_again_is_fine,
@@ -341,42 +292,6 @@ macro_rules! __contract {
             of_two_processes_on_one_boundary_one_wins,
             no_decision_is_lost_between_processes,
         }
-        outbox requires Outbox {
-            what_is_appended_waits_to_be_published,
-            an_entry_holds_everything_that_the_event_does,
-            a_refused_append_leaves_nothing_to_publish,
-            a_repeated_append_adds_nothing_to_publish,
-            what_a_transaction_appends_is_published_if_it_commits,
-            only_what_matches_is_published,
-            what_to_publish_is_not_chosen_by_time,
-            entries_come_in_log_order_as_many_as_are_asked_for,
-            what_is_claimed_is_nobody_elses_until_the_lease_ends,
-            a_stream_is_in_one_claims_hands,
-            a_failed_event_holds_back_its_stream,
-            an_event_that_was_given_up_lets_its_stream_go_on,
-            failures_are_counted,
-            a_claim_that_has_run_out_settles_nothing,
-            a_lease_can_be_extended_while_it_lasts,
-            what_is_released_comes_again_at_once,
-            events_that_were_given_up_can_be_retried,
-            what_was_published_long_ago_is_deleted,
-            statistics_count_every_state,
-            what_waits_survives_reopening,
-            a_closed_stores_outbox_is_unavailable,
-            workers_that_claim_at_once_take_each_entry_once_and_in_order,
-        }
-        relay requires Outbox {
-            a_relay_publishes_everything_in_order,
-            an_event_that_fails_is_published_in_the_end_and_before_the_next_of_its_stream,
-            an_event_that_always_fails_is_given_up_after_five_attempts,
-            an_event_that_can_never_be_published_is_given_up_at_once,
-            a_publisher_that_hangs_is_not_waited_for,
-            a_relay_that_is_stopped_finishes_what_it_has_begun,
-            an_append_wakes_a_relay,
-            a_relay_finds_what_nobody_wakes_it_for,
-            a_relay_ends_when_its_store_is_closed,
-            whatever_fails_every_event_is_published_and_streams_in_order,
-        }
         transaction requires Transactional {
             events_and_own_rows_commit_together,
             a_rolled_back_transaction_leaves_nothing,
@@ -400,167 +315,6 @@ macro_rules! __contract {
             the_newest_position_is_a_sound_token,
             an_unconditional_append_does_not_slip_into_a_window,
             positions_of_a_rolled_back_append_are_no_hole_to_wait_for,
-        }
-        repositories {
-            an_aggregate_is_loaded_as_it_was_at_a_version,
-            an_aggregate_is_loaded_as_it_was_known_at_a_time,
-            a_long_stream_is_folded_page_by_page,
-            contending_commands_are_all_carried_out,
-            who_saves_second_is_refused,
-            several_aggregates_are_saved_together_or_not_at_all,
-            an_aggregate_that_was_only_looked_at_guards_as_well,
-            contending_commands_over_several_aggregates_lose_nothing,
-            a_command_over_several_aggregates_whose_answer_is_lost_is_carried_out_once,
-        }
-        decisions {
-            concurrent_decisions_equal_the_same_decisions_alone,
-            each_event_reaches_the_views_whose_filter_it_matches,
-            long_boundaries_are_folded_page_by_page,
-            views_of_different_scopes_know_one_head,
-            a_conflict_says_which_event_came_between,
-            what_guards_may_differ_from_what_is_read,
-            the_newest_event_alone_can_be_read,
-            a_decision_whose_answer_is_lost_is_carried_out_once,
-            contending_decisions_are_all_made,
-            a_rejection_appends_nothing_and_is_no_conflict,
-            views_know_the_same_with_snapshots_and_without,
-        }
-        snapshots requires Snapshots {
-            where_there_is_none_none_is_loaded,
-            a_snapshot_comes_back_as_it_was_saved,
-            a_newer_snapshot_replaces_an_older_one,
-            an_older_snapshot_is_stale_and_changes_nothing,
-            a_snapshot_of_the_same_place_replaces_the_other,
-            of_racing_snapshots_the_newest_stays,
-            deleting_a_snapshot_twice_is_fine,
-            snapshots_of_different_subjects_are_apart,
-            a_tenants_snapshot_is_found_by_that_tenant_only,
-            a_snapshot_that_has_no_meaning_is_refused,
-            a_snapshot_of_many_megabytes_is_kept,
-            snapshots_last_as_long_as_the_log,
-            an_aggregate_is_the_same_with_snapshots_and_without,
-            a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded,
-            snapshots_are_saved_in_the_background_and_bounded,
-        }
-        course_subscriptions {
-            a_course_is_defined_once,
-            only_a_course_that_exists_changes_its_capacity,
-            nobody_subscribes_to_a_course_that_does_not_exist,
-            a_full_course_takes_nobody,
-            nobody_subscribes_twice,
-            nobody_subscribes_to_more_than_five_courses,
-            the_last_seat_goes_to_one,
-            a_student_who_takes_two_courses_at_once_does_not_pass_the_limit,
-        }
-        unique_username {
-            a_name_is_claimed_once,
-            closing_an_account_releases_its_name,
-            a_released_name_stays_reserved_for_three_days,
-            a_new_name_is_claimed_by_whoever_changed_to_it,
-            of_two_who_want_a_released_name_one_gets_it,
-        }
-        invoice_number {
-            numbers_begin_at_one_and_have_no_gaps,
-            a_number_that_is_taken_meanwhile_is_refused,
-            clerks_who_work_at_once_leave_no_gap,
-        }
-        opt_in_token {
-            a_token_that_was_never_given_confirms_nothing,
-            a_token_is_good_for_its_own_address_only,
-            a_token_is_good_once,
-            a_token_is_good_for_an_hour,
-            of_two_who_use_a_token_at_once_one_succeeds,
-        }
-        record_duplication {
-            a_form_that_is_sent_again_is_refused,
-            a_form_that_is_sent_many_times_at_once_is_one_order,
-        }
-        product_price {
-            the_displayed_price_is_the_one_that_holds,
-            a_changed_price_holds_at_once,
-            an_old_price_holds_for_ten_minutes,
-            every_item_of_a_cart_has_its_own_price,
-            a_price_that_changes_meanwhile_refuses_the_order,
-        }
-        event_sourced_aggregate {
-            an_aggregate_keeps_its_rules_by_version,
-            the_same_aggregate_keeps_its_rules_by_tag,
-        }
-        checkpoints requires Checkpoints {
-            a_saved_checkpoint_comes_back,
-            a_checkpoint_never_goes_back,
-            of_two_instances_one_goes_on,
-            the_same_save_again_is_fine,
-            a_reset_goes_back_and_refuses_who_works_on,
-            a_checkpoint_of_another_log_is_refused,
-            a_checkpoint_ahead_of_the_head_is_refused,
-            a_checkpoint_behind_another_event_is_refused,
-            checkpoints_are_listed_and_deleted,
-            a_checkpoint_is_stamped_with_the_stores_time,
-            a_name_is_never_empty_or_too_long,
-        }
-        dead_letters requires DeadLetters {
-            a_parked_event_comes_back_with_its_error,
-            parking_again_keeps_the_first_failure,
-            letters_are_found_in_log_order,
-            a_letter_is_retried_by_one_and_resolved_by_name,
-            an_event_is_parked_behind_an_unresolved_one_only,
-            only_what_was_resolved_long_ago_is_deleted,
-        }
-        leases requires Leases {
-            a_lease_is_held_by_one_until_it_expires,
-            a_renewed_lease_holds_under_the_same_token,
-            a_released_lease_is_free_at_once,
-            of_eight_racers_on_a_lease_one_wins,
-            a_fenced_member_saves_no_checkpoint,
-            a_fenced_member_parks_nothing,
-            members_are_known_until_they_expire,
-        }
-        subscription {
-            what_is_stored_and_what_comes_is_one_stream,
-            it_begins_where_it_is_told,
-            the_cursor_moves_where_nothing_matches,
-            giving_up_waiting_loses_nothing,
-            it_ends_with_the_store,
-        }
-        consumer requires Checkpoints {
-            it_goes_on_where_it_was,
-            stopping_finishes_and_records_what_is_in_hand,
-            it_pauses_and_goes_on,
-            it_begins_at_its_start_once,
-            the_checkpoint_moves_where_nothing_matches,
-            a_store_that_is_away_is_waited_for_and_not_counted,
-            a_reset_takes_it_back_while_it_runs,
-            a_restored_log_is_refused,
-            waiting_for_a_position_ends_when_it_is_done,
-            lag_is_told_in_events_and_age,
-            a_reaction_that_comes_again_appends_nothing_again,
-            a_rebuild_starts_anew_and_has_no_side_effects,
-        }
-        failure_policy requires DeadLetters {
-            a_consumer_that_stops_stays_before_the_event,
-            a_parked_event_lets_all_others_pass,
-            a_parked_event_holds_back_its_key,
-            one_parked_event_can_be_tried_again,
-            a_handler_that_hangs_or_panics_has_failed,
-            of_a_page_that_fails_the_culprit_is_found,
-        }
-        exactly_once requires Transactional {
-            the_view_is_the_log_over_restarts,
-            a_failing_handler_leaves_nothing_of_its_page,
-            a_delivery_whose_answer_was_lost_is_applied_once,
-            two_instances_apply_nothing_twice,
-            a_fenced_member_changes_no_view,
-            a_rebuilt_view_takes_the_place_of_the_live_one,
-        }
-        group requires Leases {
-            members_share_the_work_and_hand_it_over,
-            one_partition_is_a_single_active_consumer,
-            another_number_of_partitions_is_refused,
-            members_that_are_paused_and_killed_lose_and_reorder_nothing,
-        }
-        group_processes requires Shared {
-            processes_that_are_paused_and_killed_leave_the_view_exact,
         }
     } };
 }

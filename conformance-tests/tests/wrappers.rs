@@ -14,6 +14,7 @@ const LACKING: &[(Capability, &str)] = &[
     (Capability::Shared, "another process has no way to it"),
     (Capability::Transactional, "a caller has no transaction to bring"),
     (Capability::Snapshots, "the test looks at the log only"),
+    (Capability::Outbox, "the test looks at the log only"),
 ];
 
 #[derive(Clone, Copy, Debug)]
