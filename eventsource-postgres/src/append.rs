@@ -1,11 +1,12 @@
 //! A batch of appends as the arguments of `append_events`, and its answer as verdicts.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, AppendCondition, Appended, Conflict, Error, EventType, ExpectedVersion, Filter, FilterItem,
-    NewEvent, Position, Result, Scope, StreamId, Version,
+    Append, AppendCondition, Appended, Clock, Conflict, Error, EventType, ExpectedVersion, Filter,
+    FilterItem, NewEvent, Position, Result, Scope, StreamId, Version,
 };
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments as _, Row as _};
@@ -17,13 +18,15 @@ use crate::config::PayloadIndex;
 use crate::filter;
 use crate::log::Log;
 use crate::schema_name::SchemaName;
+use crate::snapshot::Snapshot;
 
 /// The statement that calls the function, for a schema.
 pub(crate) fn statement(schema: &SchemaName) -> String {
     let placeholders =
         (1..=Batch::ARGUMENTS).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ");
     format!(
-        "SELECT firsts, statuses, part_versions, conflict_parts, conflict_positions, conflict_types \
+        "SELECT firsts, statuses, part_versions, conflict_parts, conflict_positions, conflict_types, \
+         head, newest, newest_id, pipelined, deferred \
          FROM {schema}.append_events({placeholders})"
     )
 }
@@ -36,6 +39,37 @@ pub(crate) enum Verdict {
     Conflict(Conflict),
     /// An event id is stored already: a repeated append, or an id that was used twice.
     IdTaken,
+}
+
+/// What the database says to a batch.
+pub(crate) struct Answered {
+    /// One for each append.
+    pub(crate) verdicts: Vec<Verdict>,
+    /// What the log was before.
+    pub(crate) snapshot: Snapshot,
+    /// Whether something was appended that is not flushed yet.
+    pub(crate) is_deferred: bool,
+}
+
+/// When a call's commit is flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Commit {
+    /// Before the log's lock is free.
+    Flushed,
+    /// So, unless another writer held the lock.
+    FlushedUnlessContended,
+    /// Later.
+    Deferred,
+}
+
+impl Commit {
+    fn as_argument(self) -> &'static str {
+        match self {
+            Self::Flushed => "flushed",
+            Self::FlushedUnlessContended => "contended",
+            Self::Deferred => "pipelined",
+        }
+    }
 }
 
 /// Appends that are run as one call, column by column. A share of a flat list ends at the ordinal that its owner has.
@@ -84,7 +118,7 @@ pub(crate) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// How many arguments the function has.
-    const ARGUMENTS: usize = 40;
+    const ARGUMENTS: usize = 41;
 
     /// The batch of these appends, which are valid and no two of which share an event id.
     pub(crate) fn new(appends: impl IntoIterator<Item = &'a Append>, log: &Log) -> Result<Self> {
@@ -108,10 +142,10 @@ impl<'a> Batch<'a> {
     }
 
     /// The function's arguments, in its order.
-    pub(crate) fn into_arguments(self, log: &Log) -> Result<(PgArguments, Asking<'a>)> {
+    pub(crate) fn into_arguments(self, log: &Log, commit: Commit) -> Result<(PgArguments, Asking<'a>)> {
         let recorded_at = match &log.clock {
             None => None,
-            Some(clock) => Some(eventsource_core::to_microseconds(clock.now())?),
+            Some(clock) => Some(eventsource_core::to_microseconds(now(&**clock)?)?),
         };
         let asking = Asking { appends: self.appends, request_parts: self.request_parts.clone() };
         let mut arguments = PgArguments::default();
@@ -124,6 +158,7 @@ impl<'a> Batch<'a> {
         }
         add!(
             &*log.lock_timeout,
+            commit.as_argument(),
             recorded_at,
             log.channel.as_deref(),
             self.stream_types,
@@ -286,8 +321,14 @@ pub(crate) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// The verdicts, one for each append.
-    pub(crate) fn verdicts(&self, row: &PgRow) -> Result<Vec<Verdict>> {
+    /// The answer, with a verdict for each append.
+    pub(crate) fn answered(&self, row: &PgRow) -> Result<Answered> {
+        let snapshot = Snapshot::decode(row, Answer::COLUMNS)?;
+        let is_deferred = row.try_get(Answer::COLUMNS + Snapshot::COLUMNS).map_err(crate::error::reading)?;
+        Ok(Answered { verdicts: self.verdicts(row)?, snapshot, is_deferred })
+    }
+
+    fn verdicts(&self, row: &PgRow) -> Result<Vec<Verdict>> {
         let answer = Answer::of(row).map_err(crate::error::reading)?;
         let mut verdicts = Vec::with_capacity(self.appends.len());
         let mut first_part = 0;
@@ -309,6 +350,8 @@ struct Answer {
 }
 
 impl Answer {
+    const COLUMNS: usize = 6;
+
     fn of(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {
             firsts: row.try_get(0)?,
@@ -383,6 +426,11 @@ fn plain_items(filter: &Filter) -> Option<Vec<Option<&FilterItem>>> {
             (item.all_of_payload().is_empty() && item.any_of_payload().is_empty()).then_some(Some(item))
         })
         .collect()
+}
+
+/// What a clock says, which is not ours and may panic: that must not end the committer.
+fn now(clock: &dyn Clock) -> Result<DateTime<Utc>> {
+    catch_unwind(AssertUnwindSafe(|| clock.now())).map_err(|_| Error::backend("the store's clock panicked"))
 }
 
 /// A column, or an empty one where it holds nothing at all: the server fills it up.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-use crate::config::{PayloadIndex, PostgresConfig, Statements, WakeUp};
+use crate::config::{CommitMode, PayloadIndex, PostgresConfig, Statements, WakeUp};
+use crate::flusher::Flusher;
 use crate::schema_name::SchemaName;
 
 /// One log in one database: what every part of the store needs to ask for something.
@@ -14,6 +15,7 @@ pub(crate) struct Log {
     pub(crate) schema: SchemaName,
     pub(crate) payload_index: PayloadIndex,
     pub(crate) statements: Statements,
+    pub(crate) commit: CommitMode,
     pub(crate) answer_timeout: Duration,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     /// In milliseconds, as PostgreSQL reads it.
@@ -22,12 +24,18 @@ pub(crate) struct Log {
     pub(crate) channel: Option<String>,
     /// The statement that appends.
     pub(crate) append_statement: Arc<str>,
+    pub(crate) flusher: Flusher,
 }
 
 impl Log {
+    /// It starts a task, so a runtime must be there.
     pub(crate) fn new(pool: PgPool, config: &PostgresConfig, id: Uuid) -> Self {
+        let flusher =
+            Flusher::start(pool.connect_options(), &config.schema, config.statements, config.answer_timeout);
         Self {
             pool,
+            flusher,
+            commit: config.commit,
             schema: config.schema.clone(),
             payload_index: config.payload_index.clone(),
             statements: config.statements,

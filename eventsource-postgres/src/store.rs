@@ -12,7 +12,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::changes::Watcher;
 use crate::committer::{Committer, Request};
-use crate::config::PostgresConfig;
+use crate::config::{CommitMode, PostgresConfig};
 use crate::log::Log;
 use crate::pool_statistics::PoolStatistics;
 use crate::schema;
@@ -85,6 +85,9 @@ impl PostgresStore {
 
     async fn start(pool: PgPool, config: &PostgresConfig, ownership: Ownership) -> Result<Self> {
         let id = schema::migrate(&pool, &config.schema, &config.payload_index).await?;
+        if config.commit != CommitMode::Flushed {
+            schema::announce_pipelined(&pool, &config.schema).await?;
+        }
         let log = Arc::new(Log::new(pool, config, id));
         let changes = ChangeSignal::new();
         let wanted = Arc::new(Notify::new());
@@ -185,6 +188,7 @@ impl EventStore for PostgresStore {
             None => Ok(()),
         };
         *committing = None;
+        self.log.flusher.close().await;
         if self.shared.pool == Ownership::Ours {
             self.log.pool.close().await;
         }

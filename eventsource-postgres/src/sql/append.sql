@@ -80,6 +80,8 @@ $body$;
 -- statuses: 0 appended, 1 an event id is taken, 2 a stream is not as expected, 3 a condition's filter matched.
 CREATE FUNCTION {schema}.append_events(
     p_lock_timeout text,
+    -- 'flushed', 'pipelined', or 'contended': pipelined only if another writer holds the log's lock
+    p_commit text,
     p_recorded_at timestamptz,
     p_channel text,
     -- the streams that the batch names
@@ -131,7 +133,14 @@ CREATE FUNCTION {schema}.append_events(
     OUT part_versions bigint[],
     OUT conflict_parts integer[],
     OUT conflict_positions bigint[],
-    OUT conflict_types text[]
+    OUT conflict_types text[],
+    -- what the log was when its lock was taken: its head, its newest event, and whether that may be not durable yet
+    OUT head bigint,
+    OUT newest bigint,
+    OUT newest_id uuid,
+    OUT pipelined boolean,
+    -- whether something was written whose commit does not wait for the flush
+    OUT deferred boolean
 )
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -175,11 +184,20 @@ BEGIN
     END IF;
 
     -- A statement of its own: the next one's snapshot is taken when the lock is held. It is held until commit.
-    PERFORM set_config('lock_timeout', p_lock_timeout, true);
-    PERFORM pg_advisory_xact_lock({lock_class}, '{schema}.events'::regclass::oid::integer);
+    deferred := p_commit = 'pipelined';
+    IF NOT pg_try_advisory_xact_lock({lock_class}, '{schema}.events'::regclass::oid::integer) THEN
+        deferred := p_commit <> 'flushed';
+        PERFORM set_config('lock_timeout', p_lock_timeout, true);
+        PERFORM pg_advisory_xact_lock({lock_class}, '{schema}.events'::regclass::oid::integer);
+    END IF;
 
-    SELECT greatest((SELECT max(e.global_position) FROM {schema}.events e), l.floor) INTO STRICT v_head
-    FROM {schema}.log l;
+    SELECT greatest(e.global_position, l.floor), e.global_position, e.event_id, l.pipelined
+    INTO STRICT head, newest, newest_id, pipelined
+    FROM {schema}.log l
+    LEFT JOIN LATERAL (
+        SELECT n.global_position, n.event_id FROM {schema}.events n ORDER BY n.global_position DESC LIMIT 1
+    ) e ON true;
+    v_head := head;
 
     SELECT array_agg(u.request) INTO v_taken
     FROM unnest(p_event_ids, p_event_requests) AS u(id, request)
@@ -302,7 +320,13 @@ BEGIN
     END LOOP;
 
     IF NOT v_any THEN
+        deferred := false;
         RETURN;
+    END IF;
+    IF deferred THEN
+        -- For this transaction only. The lock is free as soon as the commit is in the WAL; whoever acknowledges or shows
+        -- it calls flush_log first.
+        PERFORM set_config('synchronous_commit', 'off', true);
     END IF;
 
     p_recorded_at := coalesce(p_recorded_at, clock_timestamp());
