@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Transaction};
 use tokio::sync::OnceCell;
 
 /// A Postgres store of one commit mode.
-pub struct Postgres(pub CommitMode);
+pub(crate) struct Postgres(pub(crate) CommitMode);
 
 #[async_trait]
 impl Harness for Postgres {
