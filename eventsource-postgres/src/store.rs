@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use eventsource_core::{
@@ -9,6 +10,7 @@ use eventsource_core::{
 use sqlx::postgres::PgPool;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::timeout;
 
 use crate::changes::Watcher;
 use crate::committer::{Committer, Request};
@@ -62,6 +64,9 @@ enum Ownership {
 }
 
 impl PostgresStore {
+    /// How long to wait for connections that are to be closed.
+    const CLOSING: Duration = Duration::from_secs(10);
+
     /// Connects, and brings the log's tables up to date or creates them.
     ///
     /// # Errors
@@ -190,7 +195,10 @@ impl EventStore for PostgresStore {
         *committing = None;
         self.log.flusher.close().await;
         if self.shared.pool == Ownership::Ours {
-            self.log.pool.close().await;
+            // While a server is gone, the pool's own attempts to connect can hold this up for minutes.
+            timeout(Self::CLOSING, self.log.pool.close()).await.map_err(|_| {
+                Error::backend("some connections could not be closed in order: the server may be gone")
+            })?;
         }
         ended.map_err(|error| Error::backend("the committer did not end in order").with_source(error))
     }

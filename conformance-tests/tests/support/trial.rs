@@ -46,11 +46,15 @@ impl Trial {
         Ok(Self { server, url, stores, recorder, over, tasks: Vec::new(), readers: Vec::new() })
     }
 
-    /// Lets them all begin.
+    /// Lets them all begin; every third one writes in the other process.
     pub(crate) fn run(&mut self) -> Result {
+        self.run_on(&[0, 0, 1])
+    }
+
+    /// Lets them all begin, the writers on these stores in turn.
+    pub(crate) fn run_on(&mut self, stores: &[usize]) -> Result {
         for number in 0..Self::WRITERS {
-            // Every third one is of the other process.
-            let store = self.stores[usize::from(number % 3 == 2)].clone();
+            let store = self.stores[stores[number % stores.len()]].clone();
             let task = write(number, store, self.recorder.clone(), self.over.clone());
             self.tasks.push(tokio::spawn(task));
         }
@@ -65,15 +69,22 @@ impl Trial {
         Ok(())
     }
 
+    /// Where the appends end that were acknowledged.
+    pub(crate) fn acknowledged(&self) -> Vec<Position> {
+        let attempts = self.recorder.snapshot().attempts;
+        let ends = attempts.into_iter().filter_map(|attempt| match attempt.outcome {
+            Outcome::Acknowledged(appended) => Some(appended.last),
+            _ => None,
+        });
+        ends.collect()
+    }
+
     /// Until some more appends were acknowledged, so that the blow falls while others are under way.
     pub(crate) async fn let_them_append(&self, appends: usize) {
-        let acknowledged = || {
-            let history = self.recorder.snapshot();
-            history.attempts.iter().filter(|each| matches!(each.outcome, Outcome::Acknowledged(_))).count()
-        };
-        let before = acknowledged();
+        let before = self.acknowledged().len();
         // A writer that is done before it is over has failed: `end` says how.
-        while acknowledged() < before + appends && !self.tasks.iter().any(JoinHandle::is_finished) {
+        while self.acknowledged().len() < before + appends && !self.tasks.iter().any(JoinHandle::is_finished)
+        {
             sleep(Duration::from_millis(10)).await;
         }
     }
@@ -136,7 +147,8 @@ impl Trial {
 }
 
 fn config(url: &str) -> PostgresConfig {
-    PostgresConfig::new(url).lock_timeout(Trial::PATIENCE).acquire_timeout(Trial::PATIENCE)
+    // No connection is made that nobody asked for: trying that on a dead server would hold up closing.
+    PostgresConfig::new(url).min_connections(0).lock_timeout(Trial::PATIENCE).acquire_timeout(Trial::PATIENCE)
 }
 
 /// Appends until it is over: to a stream of its own, to one that all share, and under a condition; what fails is
