@@ -7,7 +7,7 @@ use eventsource_core::{Append, Appended, ChangeSignal, Error, EventId, Position,
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Executor as _, Postgres};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -22,6 +22,8 @@ use crate::reply::Reply;
 pub(crate) struct Request {
     pub(crate) append: Append,
     pub(crate) verdict: oneshot::Sender<Result<Appended>>,
+    /// Its share of what may wait.
+    pub(crate) _room: OwnedSemaphorePermit,
 }
 
 /// Commits what is waiting, a batch at a time, until nobody can ask any more and the queue is empty.

@@ -131,7 +131,7 @@ impl Failure {
 
     /// Whether some request of a batch may be to blame, all by itself. Nothing was written then.
     pub(crate) fn blames_a_request(&self) -> bool {
-        matches!(self.kind, ErrorKind::InvalidInput | ErrorKind::Backend)
+        matches!(self.kind, ErrorKind::InvalidInput | ErrorKind::Backend | ErrorKind::Corrupt)
     }
 
     /// The error for one caller.

@@ -8,7 +8,7 @@ use eventsource_core::{
     Position, ReadOptions, Result, StreamId, Version,
 };
 use sqlx::postgres::PgPool;
-use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, Semaphore, mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 
@@ -48,6 +48,16 @@ struct Shared {
     committing: Mutex<Option<JoinHandle<()>>>,
     watching: AbortHandle,
     pool: Ownership,
+    /// For payloads that wait, in KiB.
+    room: Arc<Semaphore>,
+}
+
+/// How many KiB of payload wait at most; an append that is larger waits alone.
+const ROOM: u32 = 256 << 10;
+
+fn room_of(append: &Append) -> u32 {
+    let bytes: usize = append.each_event().map(|(_, event)| event.payload().as_json().len()).sum();
+    u32::try_from(bytes >> 10).unwrap_or(ROOM).clamp(1, ROOM)
 }
 
 struct Open {
@@ -109,6 +119,7 @@ impl PostgresStore {
             committing: Mutex::new(Some(tokio::spawn(committer.run()))),
             watching: tokio::spawn(watcher.run()).abort_handle(),
             pool: ownership,
+            room: Arc::new(Semaphore::new(ROOM as usize)),
         };
         Ok(Self { log, shared: Arc::new(shared) })
     }
@@ -143,8 +154,13 @@ impl EventStore for PostgresStore {
         append.validate()?;
         let queue = self.opened(|open| open.queue.clone())?;
         let (verdict, told) = oneshot::channel();
+        // Kept until the verdict is told, so that appends whose callers are gone can't fill the memory.
+        let room = Arc::clone(&self.shared.room)
+            .acquire_many_owned(room_of(&append))
+            .await
+            .map_err(|_| Error::unavailable("the store is closed"))?;
         queue
-            .send(Request { append, verdict })
+            .send(Request { append, verdict, _room: room })
             .await
             .map_err(|_| Error::unavailable("the runtime that the store was opened on has ended"))?;
         drop(queue);

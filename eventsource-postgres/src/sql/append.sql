@@ -259,33 +259,41 @@ BEGIN
                 v_value := p_condition_values[v_ordinal - 1];
                 v_blocker := p_condition_blockers[v_ordinal - 1];
             END IF;
-            v_position := NULL;
-            IF p_condition_queries[v_ordinal] IS NOT NULL THEN
-                v_position := {schema}.first_found(
-                    p_condition_queries[v_ordinal],
-                    p_values[v_value + 1 : p_condition_values[v_ordinal]],
-                    p_condition_after[v_ordinal]);
-            END IF;
-            FOR v_each IN v_item + 1 .. p_condition_items[v_ordinal] LOOP
-                IF v_each > 1 THEN
-                    v_tag := p_item_tags[v_each - 1];
-                    v_item_type := p_item_types[v_each - 1];
-                END IF;
-                IF p_item_tags[v_each] = v_tag + 1 AND p_item_types[v_each] = v_item_type THEN
-                    -- By far the most frequent condition: one tag.
-                    v_found := (SELECT t.position FROM {schema}.event_tags t
-                                WHERE t.tag = p_tags[v_tag + 1] AND t.position > p_condition_after[v_ordinal]
-                                ORDER BY t.tag, t.position LIMIT 1);
-                ELSE
-                    v_found := {schema}.first_match(
-                        p_tags[v_tag + 1 : p_item_tags[v_each]],
-                        p_types[v_item_type + 1 : p_item_types[v_each]],
+            -- Each statement sees what was committed by then. An event that is archived between two of them is looked for
+            -- again, and not found.
+            FOR v_look IN 1 .. 3 LOOP
+                v_position := NULL;
+                IF p_condition_queries[v_ordinal] IS NOT NULL THEN
+                    v_position := {schema}.first_found(
+                        p_condition_queries[v_ordinal],
+                        p_values[v_value + 1 : p_condition_values[v_ordinal]],
                         p_condition_after[v_ordinal]);
                 END IF;
-                v_position := least(v_position, v_found);
+                FOR v_each IN v_item + 1 .. p_condition_items[v_ordinal] LOOP
+                    v_tag := coalesce(p_item_tags[v_each - 1], 0);
+                    v_item_type := coalesce(p_item_types[v_each - 1], 0);
+                    IF p_item_tags[v_each] = v_tag + 1 AND p_item_types[v_each] = v_item_type THEN
+                        -- By far the most frequent condition: one tag.
+                        v_found := (SELECT t.position FROM {schema}.event_tags t
+                                    WHERE t.tag = p_tags[v_tag + 1] AND t.position > p_condition_after[v_ordinal]
+                                    ORDER BY t.tag, t.position LIMIT 1);
+                    ELSE
+                        v_found := {schema}.first_match(
+                            p_tags[v_tag + 1 : p_item_tags[v_each]],
+                            p_types[v_item_type + 1 : p_item_types[v_each]],
+                            p_condition_after[v_ordinal]);
+                    END IF;
+                    v_position := least(v_position, v_found);
+                END LOOP;
+                EXIT WHEN v_position IS NULL;
+                v_type := (SELECT e.event_type FROM {schema}.events e WHERE e.global_position = v_position);
+                EXIT WHEN v_type IS NOT NULL;
             END LOOP;
             IF v_position IS NOT NULL THEN
-                SELECT e.event_type INTO v_type FROM {schema}.events e WHERE e.global_position = v_position;
+                IF v_type IS NULL THEN
+                    RAISE EXCEPTION 'a tag is stored for position %, where no event lies', v_position
+                        USING ERRCODE = 'data_corrupted';
+                END IF;
             ELSE
                 FOR v_each IN v_blocker + 1 .. p_condition_blockers[v_ordinal] LOOP
                     v_found := firsts[p_event_requests[p_blockers[v_each]]] + p_event_indexes[p_blockers[v_each]];
