@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use chrono::{DateTime, Utc};
 use eventsource_core::{
     Append, AppendCondition, Appended, Clock, Conflict, Error, EventType, ExpectedVersion, Filter,
-    FilterItem, NewEvent, Position, Result, Scope, StreamId, Version,
+    FilterItem, Metadata, NewEvent, Position, Result, Scope, StreamId, Version,
 };
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments as _, Row as _};
@@ -63,7 +63,7 @@ pub(crate) enum Commit {
 }
 
 impl Commit {
-    fn as_argument(self) -> &'static str {
+    pub(crate) fn as_argument(self) -> &'static str {
         match self {
             Self::Flushed => "flushed",
             Self::FlushedUnlessContended => "contended",
@@ -143,10 +143,7 @@ impl<'a> Batch<'a> {
 
     /// The function's arguments, in its order.
     pub(crate) fn into_arguments(self, log: &Log, commit: Commit) -> Result<(PgArguments, Asking<'a>)> {
-        let recorded_at = match &log.clock {
-            None => None,
-            Some(clock) => Some(eventsource_core::to_microseconds(now(&**clock)?)?),
-        };
+        let recorded_at = recorded_at(log)?;
         let asking = Asking { appends: self.appends, request_parts: self.request_parts.clone() };
         let mut arguments = PgArguments::default();
         macro_rules! add {
@@ -211,12 +208,7 @@ impl<'a> Batch<'a> {
                 Some(stream) => {
                     let stream = self.stream(stream, part.expected())?;
                     self.part_streams.push(stream);
-                    self.part_expected.push(match part.expected() {
-                        ExpectedVersion::Any => -1,
-                        ExpectedVersion::NoStream => 0,
-                        ExpectedVersion::StreamExists => -2,
-                        ExpectedVersion::Exact(version) => version.to_i64(),
-                    });
+                    self.part_expected.push(expected_number(part.expected()));
                     self.part_events.push(ordinal(part.events().len())?);
                     Some(ordinal(self.part_streams.len())?)
                 }
@@ -246,13 +238,7 @@ impl<'a> Batch<'a> {
         self.event_actors.push(metadata.actor_id());
         self.event_correlations.push(metadata.correlation_id());
         self.event_causations.push(metadata.causation_id().map(Into::into));
-        self.event_metadata.push(if metadata.entries().is_empty() {
-            None
-        } else {
-            let json = serde_json::to_string(metadata.entries())
-                .map_err(|error| Error::invalid_input("metadata can't be serialised").with_source(error))?;
-            Some(JsonText::Owned(json))
-        });
+        self.event_metadata.push(metadata_json(metadata)?);
         self.event_occurred.push(event.occurred());
         self.event_tags.push(array_literal(event.all_tags().iter().map(|tag| tag.as_str())));
         let event_ordinal = ordinal(self.event_ids.len())?;
@@ -428,6 +414,31 @@ fn plain_items(filter: &Filter) -> Option<Vec<Option<&FilterItem>>> {
         .collect()
 }
 
+/// When an append is recorded, if the store has a clock.
+pub(crate) fn recorded_at(log: &Log) -> Result<Option<DateTime<Utc>>> {
+    log.clock.as_deref().map(|clock| eventsource_core::to_microseconds(now(clock)?)).transpose()
+}
+
+/// An expected version as the functions take it.
+pub(crate) fn expected_number(expected: ExpectedVersion) -> i64 {
+    match expected {
+        ExpectedVersion::Any => -1,
+        ExpectedVersion::NoStream => 0,
+        ExpectedVersion::StreamExists => -2,
+        ExpectedVersion::Exact(version) => version.to_i64(),
+    }
+}
+
+/// The entries of metadata that have no column of their own, if there are any.
+pub(crate) fn metadata_json(metadata: &Metadata) -> Result<Option<JsonText<'static>>> {
+    if metadata.entries().is_empty() {
+        return Ok(None);
+    }
+    let json = serde_json::to_string(metadata.entries())
+        .map_err(|error| Error::invalid_input("metadata can't be serialised").with_source(error))?;
+    Ok(Some(JsonText::Owned(json)))
+}
+
 /// What a clock says, which is not ours and may panic: that must not end the committer.
 fn now(clock: &dyn Clock) -> Result<DateTime<Utc>> {
     catch_unwind(AssertUnwindSafe(|| clock.now())).map_err(|_| Error::backend("the store's clock panicked"))
@@ -450,6 +461,6 @@ fn ordinal(number: usize) -> Result<i32> {
     i32::try_from(number).map_err(|_| Error::invalid_input("a batch of appends is too large"))
 }
 
-fn unexpected() -> Error {
+pub(crate) fn unexpected() -> Error {
     Error::backend("the log's function gave an answer that this program does not understand")
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use eventsource_core::{Append, Appended, ChangeSignal, Error, EventId, Position, Result};
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Executor as _, Postgres};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::append::{Answered, Batch, Commit, Verdict};
+use crate::append::{Answered, Commit, Verdict};
+use crate::call::Call;
 use crate::config::{CommitMode, Statements};
 use crate::error::{Asked, Failure, reading};
 use crate::log::Log;
@@ -127,12 +128,11 @@ impl Committer {
             CommitMode::Adaptive if requests.len() > 1 || !self.queue.is_empty() => Commit::Deferred,
             CommitMode::Adaptive => Commit::FlushedUnlessContended,
         };
-        let encoded = Batch::new(requests.iter().map(|request| &request.append), &self.log)
-            .and_then(|batch| batch.into_arguments(&self.log, commit));
-        let (arguments, asking) = encoded.map_err(Failure::encoding)?;
+        let appends: Vec<&Append> = requests.iter().map(|request| &request.append).collect();
+        let (call, asked) = Call::new(&appends, &self.log, commit).map_err(Failure::encoding)?;
         let known = self.log.flusher.durable();
-        let row = self.call_and_commit(arguments).await?;
-        let answered = asking.answered(&row).map_err(Failure::decoding)?;
+        let row = self.call_and_commit(call).await?;
+        let answered = asked.answered(&row).map_err(Failure::decoding)?;
         Ok(Called { answered, known })
     }
 
@@ -151,7 +151,7 @@ impl Committer {
     }
 
     /// Calls the function in a transaction of its own and waits for the commit.
-    async fn call_and_commit(&mut self, arguments: PgArguments) -> Result<PgRow, Failure> {
+    async fn call_and_commit(&mut self, call: Call) -> Result<PgRow, Failure> {
         let nothing = |error| Failure::new(error, Asked::Nothing);
         let lost = |error| Failure::new(error, Asked::Commit);
         let Log { pool, statements, answer_timeout, .. } = &*self.log;
@@ -161,7 +161,7 @@ impl Committer {
                     Some(kept) => kept,
                     None => (pool.acquire().await.map_err(nothing)?, Instant::now()),
                 };
-                let call = self.log.call_function(&mut connection, arguments);
+                let call = self.log.call_function(&mut connection, call);
                 match timeout(*answer_timeout, call).await {
                     Ok(answer) => {
                         let row = answer.map_err(lost)?;
@@ -187,7 +187,7 @@ impl Committer {
                     Err(_) => return Err(nothing(io::Error::from(io::ErrorKind::TimedOut).into())),
                 };
                 // What is lost before COMMIT was sent is rolled back.
-                let call = self.log.call_function(&mut transaction, arguments);
+                let call = self.log.call_function(&mut transaction, call);
                 let row = match timeout(*answer_timeout, call).await {
                     Ok(answer) => answer.map_err(nothing)?,
                     Err(_) => return Err(Failure::timed_out()),
@@ -203,13 +203,9 @@ impl Committer {
 }
 
 impl Log {
-    async fn call_function(
-        &self,
-        connection: &mut PgConnection,
-        arguments: PgArguments,
-    ) -> sqlx::Result<PgRow> {
-        let query = sqlx::query_with(AssertSqlSafe(Arc::clone(&self.append_statement)), arguments)
-            .persistent(self.is_preparing());
+    async fn call_function(&self, connection: &mut PgConnection, call: Call) -> sqlx::Result<PgRow> {
+        let query =
+            sqlx::query_with(AssertSqlSafe(call.statement), call.arguments).persistent(self.is_preparing());
         // The driver returns the row only after the server said that it is ready again: committed.
         connection.fetch_one(query).await
     }
@@ -218,10 +214,10 @@ impl Log {
     pub(crate) async fn append_in(&self, connection: &mut PgConnection, append: &Append) -> Result<Appended> {
         append.validate()?;
         // The commit is the caller's, and flushed as the caller says.
-        let (arguments, asking) = Batch::new([append], self)?.into_arguments(self, Commit::Flushed)?;
+        let (call, asked) = Call::new(&[append], self, Commit::Flushed)?;
         let known = self.flusher.durable();
-        let row = self.call_function(connection, arguments).await.map_err(reading)?;
-        let mut answered = asking.answered(&row)?;
+        let row = self.call_function(connection, call).await.map_err(reading)?;
+        let mut answered = asked.answered(&row)?;
         let (result, snapshot) = match answered.verdicts.pop() {
             Some(Verdict::Appended(appended)) => return Ok(appended),
             Some(Verdict::Conflict(conflict)) => (Err(conflict.into()), answered.snapshot),

@@ -5,8 +5,10 @@
 //! Its tables have the names that the tutorial's SQL for monitoring and maintenance uses.
 
 mod append;
+mod append_event;
 mod array;
 mod blockers;
+mod call;
 mod changes;
 mod committer;
 mod config;

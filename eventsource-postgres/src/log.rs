@@ -24,6 +24,8 @@ pub(crate) struct Log {
     pub(crate) channel: Option<String>,
     /// The statement that appends.
     pub(crate) append_statement: Arc<str>,
+    /// The one that appends one event without a condition.
+    pub(crate) append_event_statement: Arc<str>,
     pub(crate) flusher: Flusher,
 }
 
@@ -46,6 +48,7 @@ impl Log {
             channel: (config.wake_up == WakeUp::ListenAndPoll)
                 .then(|| format!("eventsource_{}", id.simple())),
             append_statement: crate::append::statement(&config.schema).into(),
+            append_event_statement: crate::append_event::statement(&config.schema).into(),
         }
     }
 

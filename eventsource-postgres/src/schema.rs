@@ -23,6 +23,7 @@ const MIGRATIONS: [&[&str]; 1] = [&[
     include_str!("sql/tables.sql"),
     include_str!("sql/archive.sql"),
     include_str!("sql/append.sql"),
+    include_str!("sql/append_event.sql"),
     include_str!("sql/flush.sql"),
 ]];
 

@@ -1,4 +1,5 @@
--- The one way into the log. Every writer calls it: one append or a batch of them, of a store or of a caller's transaction.
+-- The way into the log. Every writer calls it: one append or a batch of them, of a store or of a caller's transaction. (An
+-- append of one event without a condition takes the short cut, append_event.)
 --
 -- Its statements must each be one index look-up, on an empty, an un-analysed and a large table alike, because their plans
 -- are made once for a connection's life. Hence the settings: a generic plan at once, nothing but index scans and nested
