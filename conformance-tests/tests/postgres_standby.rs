@@ -57,14 +57,8 @@ async fn fail_over(
     // From here on nothing reaches the standby. What was acknowledged by now has; readers go on until they must wait.
     let sender: i32 = sqlx::query_scalar("SELECT pid FROM pg_stat_replication").fetch_one(&mut own).await?;
     signal("STOP", &[sender])?;
-    while mode == CommitMode::Pipelined {
-        // Visible to whoever looks past the store, and acknowledged to nobody.
-        let head: i64 =
-            sqlx::query_scalar("SELECT max(global_position) FROM events").fetch_one(&mut own).await?;
-        if trial.acknowledged().iter().max().is_some_and(|last| last.to_i64() < head) {
-            break;
-        }
-        sleep(Duration::from_millis(5)).await;
+    if mode == CommitMode::Pipelined {
+        wait_for_unacknowledged(&trial, &mut own).await?;
     }
     sleep(Duration::from_millis(100)).await;
     trial.is_over();
@@ -76,6 +70,18 @@ async fn fail_over(
 
     let url = trial.url.replace(&port_of(&trial.server.url())?, &port_of(&standby.url())?);
     trial.judge(&url).await
+}
+
+/// Until events are visible, to whoever looks past the store, that were acknowledged to nobody.
+async fn wait_for_unacknowledged(trial: &Trial, own: &mut PgConnection) -> Result {
+    loop {
+        let head: i64 =
+            sqlx::query_scalar("SELECT max(global_position) FROM events").fetch_one(&mut *own).await?;
+        if trial.acknowledged().iter().max().is_some_and(|last| last.to_i64() < head) {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// `:5432/` of a URL.

@@ -30,8 +30,14 @@ pub(crate) struct Flusher {
 }
 
 enum Ask {
-    Flush { seen: Option<Seen>, told: oneshot::Sender<Result<(), Failure>> },
+    Flush(Waiting),
     Close { closed: oneshot::Sender<()> },
+}
+
+/// One who waits for a flush, and what was seen.
+struct Waiting {
+    seen: Option<Seen>,
+    told: oneshot::Sender<Result<(), Failure>>,
 }
 
 impl Flusher {
@@ -78,7 +84,7 @@ impl Flusher {
     pub(crate) async fn flush(&self, seen: Option<Seen>) -> Result<(), Failure> {
         let (told, answer) = oneshot::channel();
         // Whoever is gone answers as one who went before.
-        let _ = self.asking.send(Ask::Flush { seen, told });
+        let _ = self.asking.send(Ask::Flush(Waiting { seen, told }));
         answer.await.unwrap_or_else(|_| Err(Failure::closed()))
     }
 
@@ -116,7 +122,7 @@ impl Task {
             let mut closing = None;
             while let Some(ask) = next {
                 match ask {
-                    Ask::Flush { seen, told } => waiting.push((seen, told)),
+                    Ask::Flush(each) => waiting.push(each),
                     Ask::Close { closed } => closing = Some(closed),
                 }
                 next = self.asked.try_recv().ok();
@@ -142,8 +148,8 @@ impl Task {
         self.asked.recv().await
     }
 
-    async fn serve(&mut self, waiting: Vec<(Option<Seen>, oneshot::Sender<Result<(), Failure>>)>) {
-        let mut seen: Vec<Seen> = waiting.iter().filter_map(|(seen, _)| *seen).collect();
+    async fn serve(&mut self, waiting: Vec<Waiting>) {
+        let mut seen: Vec<Seen> = waiting.iter().filter_map(|each| each.seen).collect();
         seen.sort_unstable_by_key(|seen| (seen.position, seen.id));
         seen.dedup();
         let flushed = self.flush(&seen).await;
@@ -152,7 +158,7 @@ impl Task {
         {
             self.durable.fetch_max(last.position.to_raw(), Ordering::SeqCst);
         }
-        for (seen, told) in waiting {
+        for Waiting { seen, told } in waiting {
             let answer = match &flushed {
                 Ok(missing) if seen.is_some_and(|seen| missing.contains(&seen)) => Err(Failure::taken_back()),
                 Ok(_) => Ok(()),

@@ -272,8 +272,8 @@ struct Broken(AtomicU32);
 
 impl Clock for Broken {
     fn now(&self) -> DateTime<Utc> {
-        assert!(self.0.fetch_add(1, Ordering::SeqCst) % 2 == 0, "this clock is broken");
-        Utc::now()
+        assert!(self.0.fetch_add(1, Ordering::SeqCst).is_multiple_of(2), "this clock is broken");
+        DateTime::UNIX_EPOCH
     }
 }
 
