@@ -109,18 +109,22 @@ impl LocalPostgres {
         }
     }
 
-    /// Starts a hot standby that follows this server, with the same settings: a server of its own, at its own URL. Who
-    /// wants commits to wait for it says so in this server's `synchronous_standby_names`.
+    /// Starts a hot standby that follows this server: a server of its own, at its own URL, with the settings that this one
+    /// has by now. From then on every commit here waits for it. This server is restarted for that, because a running one
+    /// would take over the setting at some later moment.
     ///
     /// # Errors
     /// This server is down, or no copy can be made of it.
-    pub async fn start_standby(&self) -> Result<LocalPostgres, Error> {
+    pub async fn start_synchronous_standby(&mut self) -> Result<LocalPostgres, Error> {
         let standby =
             LocalPostgresBuilder { settings: self.settings.clone() }.prepare(self.binaries.clone())?;
         let port = self.port.to_string();
+        let host = Ipv4Addr::LOCALHOST.to_string();
         let copy = [
             "-h",
-            "127.0.0.1",
+            &host,
+            "-p",
+            &port,
             "-U",
             "postgres",
             "-R",
@@ -129,14 +133,14 @@ impl LocalPostgres {
             "-c",
             "fast",
             "--no-sync",
-            "-p",
-            &port,
             "-D",
         ];
         let mut arguments: Vec<String> = copy.map(String::from).into();
-        let data = standby.data_directory();
-        arguments.push(path_argument(&data)?);
+        arguments.push(path_argument(&standby.data_directory())?);
         standby.run_tool("pg_basebackup", &arguments).await?;
+        self.stop_fast().await?;
+        self.set("synchronous_standby_names", "*");
+        self.start().await?;
         standby.start_somewhere().await
     }
 
@@ -145,18 +149,13 @@ impl LocalPostgres {
     /// # Errors
     /// It is no standby, or doesn't run.
     pub async fn promote(&mut self) -> Result<(), Error> {
-        let id = self.process.as_ref().ok_or_else(not_running)?.id();
-        let mut command = Command::new(self.binaries.program("pg_ctl"));
-        command.args(["promote", "--no-wait", "-D"]).arg(self.data_directory());
-        self.run_to_end(command, "pg_ctl promote")?;
-        let deadline = Instant::now() + START_TIMEOUT;
-        while state(&self.data_directory(), id).as_deref() != Some("ready") {
-            if Instant::now() > deadline {
-                return Err(Error::new("the standby isn't promoted"));
-            }
-            sleep(Duration::from_millis(10)).await;
+        if self.process.is_none() {
+            return Err(not_running());
         }
-        Ok(())
+        let mut command = Command::new(self.binaries.program("pg_ctl"));
+        let timeout = START_TIMEOUT.as_secs().to_string();
+        command.args(["promote", "--wait", "--timeout", &timeout, "-D"]).arg(self.data_directory());
+        self.run_to_end(command, "pg_ctl promote")
     }
 
     /// The directory with the server's data.
@@ -326,19 +325,12 @@ impl From<Error> for Refusal {
     }
 }
 
-/// Whether it takes connections; a standby's are for reading only.
-fn is_ready(data: &Path, id: u32) -> bool {
-    matches!(state(data, id).as_deref(), Some("ready" | "standby"))
-}
-
 /// `postmaster.pid` tells the server's process id in its first line and its state in the last. A server that was killed has
 /// left its own behind.
-fn state(data: &Path, id: u32) -> Option<String> {
-    let status = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+fn is_ready(data: &Path, id: u32) -> bool {
+    let status = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
     let mut lines = status.lines();
-    let first = lines.next()?;
-    let state = lines.nth(6)?.trim_end();
-    (first == id.to_string()).then(|| state.to_owned())
+    lines.next() == Some(&id.to_string()) && lines.nth(6).is_some_and(|state| state.trim_end() == "ready")
 }
 
 async fn wait_for_end(process: &mut ServerProcess, complaint: &str) -> Result<(), Error> {

@@ -81,13 +81,8 @@ async fn commits_are_flushed_as_in_production() {
 #[tokio::test]
 async fn a_standby_follows_and_takes_over() {
     let mut postgres = Postgres::own().start().await.expect("a server");
-    let mut standby = postgres.start_standby().await.expect("a standby");
-    let mut connection = connect(&postgres).await;
-    connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await.expect("a setting");
-    connection.execute("SELECT pg_reload_conf()").await.expect("a reload");
-    // Commits of a backend wait for the standby from when it has heard of the setting.
-    let mut other = connect(&postgres).await;
-    other.execute("CREATE TABLE notes AS SELECT 1 AS note").await.expect("a table");
+    let mut standby = postgres.start_synchronous_standby().await.expect("a standby");
+    connect(&postgres).await.execute("CREATE TABLE notes AS SELECT 1 AS note").await.expect("a table");
     assert!(connect(&standby).await.execute("CREATE TABLE more ()").await.is_err(), "it takes no writes");
     postgres.kill().await.expect("it runs");
     standby.promote().await.expect("a promotion");
