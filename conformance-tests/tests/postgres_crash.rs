@@ -1,28 +1,30 @@
 //! What only a server can go through: it is stopped at once, killed, or cuts its clients' connections, while writers
 //! write and readers read. The witness judges what is left.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+#[path = "support/trial.rs"]
+mod trial;
+
 use std::time::Duration;
 
-use conformance_tests::witness::{Outcome, Recorder, Summary, Tail, Witness};
-use eventsource_core::{
-    Append, ErrorKind, EventStore, EventStoreExt, ExpectedVersion, Filter, NewEvent, Position, ReadOptions,
-    StreamId,
-};
-use eventsource_postgres::{PostgresConfig, PostgresStore};
-use futures_util::TryStreamExt;
-use sqlx::{Connection, PgConnection};
-use test_servers::{LocalPostgres, Postgres};
-use tokio::task::JoinHandle;
+use conformance_tests::witness::Property;
+use eventsource_postgres::CommitMode;
+use sqlx::{Connection, Executor, PgConnection};
+use test_servers::{LocalPostgresBuilder, Postgres};
 use tokio::time::sleep;
-use uuid::Uuid;
+use trial::{Result, Trial};
 
-type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+/// A server whose flushes take a while, so that much is visible that is not durable.
+fn slow() -> LocalPostgresBuilder {
+    Postgres::own().setting("commit_delay", "10000").setting("commit_siblings", "0")
+}
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn acknowledged_appends_survive_a_server_that_is_stopped_at_once() -> Result {
-    let mut trial = Trial::begin("stopped_at_once").await?;
+async fn survives_being_stopped_at_once(
+    name: &str,
+    server: LocalPostgresBuilder,
+    mode: CommitMode,
+) -> Result {
+    let mut trial = Trial::begin(name, server, mode).await?;
+    trial.run()?;
     for _ in 0..3 {
         trial.let_them_append(100).await;
         trial.server.stop_immediate().await?;
@@ -33,12 +35,16 @@ async fn acknowledged_appends_survive_a_server_that_is_stopped_at_once() -> Resu
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn acknowledged_appends_survive_a_server_that_is_killed() -> Result {
-    let mut trial = Trial::begin("killed").await?;
-    for _ in 0..3 {
+async fn survives_being_killed(name: &str, server: LocalPostgresBuilder, mode: CommitMode) -> Result {
+    let mut trial = Trial::begin(name, server, mode).await?;
+    trial.run()?;
+    for round in 0..4 {
         trial.let_them_append(100).await;
-        trial.server.kill().await?;
+        if round % 2 == 0 {
+            trial.server.kill().await?;
+        } else {
+            trial.cut_the_power().await?;
+        }
         trial.server.start().await?;
     }
     trial.end().await?;
@@ -46,8 +52,43 @@ async fn acknowledged_appends_survive_a_server_that_is_killed() -> Result {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn acknowledged_appends_survive_a_server_that_is_stopped_at_once() -> Result {
+    survives_being_stopped_at_once("stopped", Postgres::own(), CommitMode::Flushed).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn acknowledged_appends_survive_a_server_that_is_killed() -> Result {
+    survives_being_killed("killed", Postgres::own(), CommitMode::Flushed).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn pipelined_appends_survive_a_server_that_is_stopped_at_once() -> Result {
+    survives_being_stopped_at_once("stopped_pipelined", slow(), CommitMode::Pipelined).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn pipelined_appends_survive_a_server_that_is_killed() -> Result {
+    survives_being_killed("killed_pipelined", slow(), CommitMode::Pipelined).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn adaptive_appends_survive_a_server_that_is_killed() -> Result {
+    survives_being_killed("killed_adaptive", slow(), CommitMode::Adaptive).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn acknowledged_appends_survive_connections_that_are_cut() -> Result {
-    let trial = Trial::begin("cut").await?;
+    survive_cut_connections("cut", CommitMode::Flushed).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn pipelined_appends_survive_connections_that_are_cut() -> Result {
+    survive_cut_connections("cut_pipelined", CommitMode::Pipelined).await
+}
+
+async fn survive_cut_connections(name: &str, mode: CommitMode) -> Result {
+    let mut trial = Trial::begin(name, Postgres::own(), mode).await?;
+    trial.run()?;
     let mut other = PgConnection::connect(&trial.url).await?;
     let mut cut = 0;
     for _ in 0..12 {
@@ -66,119 +107,42 @@ async fn acknowledged_appends_survive_connections_that_are_cut() -> Result {
     Ok(())
 }
 
-/// Writers and readers on a server of their own.
-struct Trial {
-    server: LocalPostgres,
-    url: String,
-    store: Arc<PostgresStore>,
-    recorder: Recorder,
-    over: Arc<AtomicBool>,
-    tasks: Vec<JoinHandle<Result>>,
-    readers: Vec<JoinHandle<Result<Tail>>>,
+/// A store that does not wait for the flush before it shows what it read: the log doesn't say that it must.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_witness_sees_readers_that_are_ahead_of_the_durable_log() -> Result {
+    // Whether somebody looks between a commit and its flush is luck, though nearly certain.
+    for attempt in 0..5 {
+        let server = Postgres::own().setting("commit_delay", "100000").setting("commit_siblings", "0");
+        let mut trial = Trial::begin(&format!("ahead_{attempt}"), server, CommitMode::Pipelined).await?;
+        PgConnection::connect(&trial.url).await?.execute("UPDATE log SET pipelined = false").await?;
+        trial.run()?;
+        trial.let_them_append(20).await;
+        // Nobody appends again what is lost: it might come to lie where it was.
+        trial.is_over();
+        trial.cut_the_power().await?;
+        trial.stop().await;
+        trial.server.start().await?;
+        if let Err(verdict) = trial.judge(&trial.url).await? {
+            assert!(verdict.breaks(Property::HeadIsAnEvent), "{verdict}");
+            assert!(!verdict.breaks(Property::AcknowledgedIsStored), "{verdict}");
+            return Ok(());
+        }
+    }
+    Err("nobody saw what is gone".into())
 }
 
-impl Trial {
-    const WRITERS: usize = 6;
-    const PATIENCE: Duration = Duration::from_secs(2);
-
-    async fn begin(name: &str) -> Result<Self> {
-        let server = Postgres::own().start().await?;
-        let url = server.create_database(name).await?;
-        let config = PostgresConfig::new(&url).lock_timeout(Self::PATIENCE).acquire_timeout(Self::PATIENCE);
-        let store = Arc::new(PostgresStore::connect(config).await?);
-        let (recorder, over) = (Recorder::new(), Arc::new(AtomicBool::new(false)));
-        let tasks = (0..Self::WRITERS)
-            .map(|number| {
-                let (store, recorder, over) = (store.clone(), recorder.clone(), over.clone());
-                tokio::spawn(write(number, store, recorder, over))
-            })
-            .collect();
-        let readers = [Filter::all(), Filter::tagged("writer", 1)?]
-            .into_iter()
-            .map(|filter| {
-                let tail = recorder.tail(format!("reader of {filter:?}"), filter, Position::START);
-                tokio::spawn(read(tail, store.clone(), over.clone()))
-            })
-            .collect();
-        Ok(Self { server, url, store, recorder, over, tasks, readers })
-    }
-
-    /// Until some more appends were acknowledged, so that the blow falls while others are under way.
-    async fn let_them_append(&self, appends: usize) {
-        let acknowledged = || {
-            let history = self.recorder.snapshot();
-            history.attempts.iter().filter(|each| matches!(each.outcome, Outcome::Acknowledged(_))).count()
-        };
-        let before = acknowledged();
-        // A writer that is done before it is over has failed: `end` says how.
-        while acknowledged() < before + appends && !self.tasks.iter().any(JoinHandle::is_finished) {
-            sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    async fn end(self) -> Result<Summary> {
-        self.let_them_append(100).await;
-        self.over.store(true, Ordering::SeqCst);
-        for task in self.tasks {
-            task.await??;
-        }
-        for reader in self.readers {
-            reader.await??.finish(&*self.store, 50).await?;
-        }
-        let log: Vec<_> = self.store.read(Filter::all(), ReadOptions::new()).try_collect().await?;
-        let summary = Witness::of(&log).judge(&[self.recorder.snapshot()])?;
-        println!("{summary:?}");
-        assert!(summary.acknowledged >= 200, "{summary:?}");
-        assert!(summary.not_written + summary.unknown_stored + summary.unknown_absent > 0, "{summary:?}");
-        self.store.close().await?;
-        Ok(summary)
-    }
-}
-
-/// Appends until it is over: to a stream of its own, to one that all share, and under a condition; what fails is
-/// repeated as it was, as a caller should.
-async fn write(
-    number: usize,
-    store: Arc<PostgresStore>,
-    recorder: Recorder,
-    over: Arc<AtomicBool>,
-) -> Result {
-    let own = StreamId::new("Own", Uuid::now_v7())?;
-    let shared = StreamId::new("Shared", Uuid::from_u128(1))?;
-    let boundary = Filter::tagged("writer", number)?;
-    let mut expected = ExpectedVersion::NoStream;
-    let mut seen = Position::START;
-    for count in 0.. {
-        let event = || NewEvent::new("Written", &count)?.tag("writer", number);
-        let append = Append::to_stream(own.clone(), expected, [event()?, event()?])
-            .and_stream(shared.clone(), ExpectedVersion::Any, [event()?])
-            .fail_if(boundary.clone())
-            .after(seen);
-        let name = format!("append {count} of writer {number}");
-        let appended = loop {
-            match recorder.append(&*store, name.as_str(), append.clone()).await {
-                Ok(appended) => break appended,
-                Err(error) if error.is_retryable() => sleep(Duration::from_millis(20)).await,
-                Err(error) => return Err(format!("{name}: {error:?}").into()),
-            }
-        };
-        // Nobody else writes to its own stream and boundary: each append must find them as it left them.
-        expected = appended.version_of(&own).into();
-        seen = appended.last;
-        if over.load(Ordering::SeqCst) {
-            break;
-        }
-    }
+/// A store that acknowledges before the flush: the database says that commits need none, and so nothing waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_witness_sees_acknowledgements_that_are_ahead_of_the_durable_log() -> Result {
+    let server = Postgres::own().setting("synchronous_commit", "off").setting("wal_writer_delay", "10s");
+    let mut trial = Trial::begin("acknowledged", server, CommitMode::Pipelined).await?;
+    trial.run()?;
+    trial.let_them_append(100).await;
+    trial.is_over();
+    trial.cut_the_power().await?;
+    trial.stop().await;
+    trial.server.start().await?;
+    let verdict = trial.judge(&trial.url).await?.expect_err("what was acknowledged is gone");
+    assert!(verdict.breaks(Property::AcknowledgedIsStored), "{verdict}");
     Ok(())
-}
-
-async fn read(mut tail: Tail, store: Arc<PostgresStore>, over: Arc<AtomicBool>) -> Result<Tail> {
-    while !over.load(Ordering::SeqCst) {
-        match tail.look(&*store, 50).await {
-            Ok(_) => sleep(Duration::from_millis(1)).await,
-            Err(error) if error.kind() == ErrorKind::Unavailable => sleep(Duration::from_millis(20)).await,
-            Err(error) => return Err(format!("a reader met {error:?}").into()),
-        }
-    }
-    Ok(tail)
 }

@@ -1,11 +1,12 @@
 //! A batch of appends as the arguments of `append_events`, and its answer as verdicts.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, AppendCondition, Appended, Conflict, Error, EventType, ExpectedVersion, Filter, FilterItem,
-    NewEvent, Position, Result, Scope, StreamId, Version,
+    Append, AppendCondition, Appended, Clock, Conflict, Error, EventType, ExpectedVersion, Filter,
+    FilterItem, Metadata, NewEvent, Position, Result, Scope, StreamId, Version,
 };
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments as _, Row as _};
@@ -16,6 +17,7 @@ use crate::blockers::Earlier;
 use crate::config::PayloadIndex;
 use crate::filter;
 use crate::log::Log;
+use crate::log_state::LogState;
 use crate::schema_name::SchemaName;
 
 /// The statement that calls the function, for a schema.
@@ -23,7 +25,8 @@ pub(crate) fn statement(schema: &SchemaName) -> String {
     let placeholders =
         (1..=Batch::ARGUMENTS).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ");
     format!(
-        "SELECT firsts, statuses, part_versions, conflict_parts, conflict_positions, conflict_types \
+        "SELECT firsts, statuses, part_versions, conflict_parts, conflict_positions, conflict_types, \
+         head, newest, newest_id, pipelined, deferred \
          FROM {schema}.append_events({placeholders})"
     )
 }
@@ -36,6 +39,37 @@ pub(crate) enum Verdict {
     Conflict(Conflict),
     /// An event id is stored already: a repeated append, or an id that was used twice.
     IdTaken,
+}
+
+/// What the database says to a batch.
+pub(crate) struct Answered {
+    /// One for each append.
+    pub(crate) verdicts: Vec<Verdict>,
+    /// What the log was before.
+    pub(crate) snapshot: LogState,
+    /// Whether something was appended that is not flushed yet.
+    pub(crate) is_deferred: bool,
+}
+
+/// When a call's commit is flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Commit {
+    /// Before the log's lock is free.
+    Flushed,
+    /// So, unless another writer held the lock.
+    FlushedUnlessContended,
+    /// Later.
+    Deferred,
+}
+
+impl Commit {
+    pub(crate) fn as_argument(self) -> &'static str {
+        match self {
+            Self::Flushed => "flushed",
+            Self::FlushedUnlessContended => "contended",
+            Self::Deferred => "pipelined",
+        }
+    }
 }
 
 /// Appends that are run as one call, column by column. A share of a flat list ends at the ordinal that its owner has.
@@ -109,11 +143,8 @@ impl<'a> Batch<'a> {
     }
 
     /// The function's arguments, in its order.
-    pub(crate) fn into_arguments(self, log: &Log) -> Result<(PgArguments, Asking<'a>)> {
-        let recorded_at = match &log.clock {
-            None => None,
-            Some(clock) => Some(eventsource_core::to_microseconds(clock.now())?),
-        };
+    pub(crate) fn into_arguments(self, log: &Log, commit: Commit) -> Result<(PgArguments, Asking<'a>)> {
+        let recorded_at = recorded_at(log)?;
         let asking = Asking { appends: self.appends, request_parts: self.request_parts.clone() };
         let mut arguments = PgArguments::default();
         macro_rules! add {
@@ -125,6 +156,7 @@ impl<'a> Batch<'a> {
         }
         add!(
             &*log.lock_timeout,
+            commit.as_argument(),
             recorded_at,
             log.channel.as_deref(),
             self.stream_types,
@@ -178,12 +210,7 @@ impl<'a> Batch<'a> {
                 Some(stream) => {
                     let stream = self.stream(stream, part.expected())?;
                     self.part_streams.push(stream);
-                    self.part_expected.push(match part.expected() {
-                        ExpectedVersion::Any => -1,
-                        ExpectedVersion::NoStream => 0,
-                        ExpectedVersion::StreamExists => -2,
-                        ExpectedVersion::Exact(version) => version.to_i64(),
-                    });
+                    self.part_expected.push(expected_number(part.expected()));
                     self.part_events.push(ordinal(part.events().len())?);
                     Some(ordinal(self.part_streams.len())?)
                 }
@@ -216,13 +243,7 @@ impl<'a> Batch<'a> {
         self.event_actors.push(metadata.actor_id());
         self.event_correlations.push(metadata.correlation_id());
         self.event_causations.push(metadata.causation_id().map(Into::into));
-        self.event_metadata.push(if metadata.entries().is_empty() {
-            None
-        } else {
-            let json = serde_json::to_string(metadata.entries())
-                .map_err(|error| Error::invalid_input("metadata can't be serialised").with_source(error))?;
-            Some(JsonText::Owned(json))
-        });
+        self.event_metadata.push(metadata_json(metadata)?);
         self.event_occurred.push(event.occurred());
         self.event_tags.push(array_literal(event.all_tags().iter().map(|tag| tag.as_str())));
         let event_ordinal = ordinal(self.event_ids.len())?;
@@ -291,8 +312,14 @@ pub(crate) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// The verdicts, one for each append.
-    pub(crate) fn verdicts(&self, row: &PgRow) -> Result<Vec<Verdict>> {
+    /// The answer, with a verdict for each append.
+    pub(crate) fn answered(&self, row: &PgRow) -> Result<Answered> {
+        let snapshot = LogState::decode(row, Answer::COLUMNS)?;
+        let is_deferred = row.try_get(Answer::COLUMNS + LogState::COLUMNS).map_err(crate::error::reading)?;
+        Ok(Answered { verdicts: self.verdicts(row)?, snapshot, is_deferred })
+    }
+
+    fn verdicts(&self, row: &PgRow) -> Result<Vec<Verdict>> {
         let answer = Answer::of(row).map_err(crate::error::reading)?;
         let mut verdicts = Vec::with_capacity(self.appends.len());
         let mut first_part = 0;
@@ -314,6 +341,8 @@ struct Answer {
 }
 
 impl Answer {
+    const COLUMNS: usize = 6;
+
     fn of(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {
             firsts: row.try_get(0)?,
@@ -390,6 +419,36 @@ fn plain_items(filter: &Filter) -> Option<Vec<Option<&FilterItem>>> {
         .collect()
 }
 
+/// When an append is recorded, if the store has a clock.
+pub(crate) fn recorded_at(log: &Log) -> Result<Option<DateTime<Utc>>> {
+    log.clock.as_deref().map(|clock| eventsource_core::to_microseconds(now(clock)?)).transpose()
+}
+
+/// An expected version as the functions take it.
+pub(crate) fn expected_number(expected: ExpectedVersion) -> i64 {
+    match expected {
+        ExpectedVersion::Any => -1,
+        ExpectedVersion::NoStream => 0,
+        ExpectedVersion::StreamExists => -2,
+        ExpectedVersion::Exact(version) => version.to_i64(),
+    }
+}
+
+/// The entries of metadata that have no column of their own, if there are any.
+pub(crate) fn metadata_json(metadata: &Metadata) -> Result<Option<JsonText<'static>>> {
+    if metadata.entries().is_empty() {
+        return Ok(None);
+    }
+    let json = serde_json::to_string(metadata.entries())
+        .map_err(|error| Error::invalid_input("metadata can't be serialised").with_source(error))?;
+    Ok(Some(JsonText::Owned(json)))
+}
+
+/// What a clock says, which is not ours and may panic: that must not end the committer.
+fn now(clock: &dyn Clock) -> Result<DateTime<Utc>> {
+    catch_unwind(AssertUnwindSafe(|| clock.now())).map_err(|_| Error::backend("the store's clock panicked"))
+}
+
 /// A column, or an empty one where it holds nothing at all: the server fills it up.
 fn some<T>(column: Vec<Option<T>>) -> Vec<Option<T>> {
     if column.iter().any(Option::is_some) { column } else { Vec::new() }
@@ -407,6 +466,6 @@ fn ordinal(number: usize) -> Result<i32> {
     i32::try_from(number).map_err(|_| Error::invalid_input("a batch of appends is too large"))
 }
 
-fn unexpected() -> Error {
+pub(crate) fn unexpected() -> Error {
     Error::backend("the log's function gave an answer that this program does not understand")
 }

@@ -3,23 +3,28 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventsource_core::{Append, Appended, ChangeSignal, Error, EventId, Result};
+use eventsource_core::{Append, Appended, ChangeSignal, Error, EventId, Position, Result};
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Executor as _, Postgres};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::append::{Asking, Batch, Verdict};
-use crate::config::Statements;
-use crate::connection::ReadConnection;
+use crate::append::{Answered, Commit, Verdict};
+use crate::call::Call;
+use crate::config::{CommitMode, Statements};
 use crate::error::{Asked, Failure, reading};
 use crate::log::Log;
+use crate::replay::Judgement;
+use crate::reply::Reply;
 
 /// An append that waits for its verdict.
 pub(crate) struct Request {
     pub(crate) append: Append,
     pub(crate) verdict: oneshot::Sender<Result<Appended>>,
+    /// Its share of what may wait.
+    pub(crate) _room: OwnedSemaphorePermit,
 }
 
 /// Commits what is waiting, a batch at a time, until nobody can ask any more and the queue is empty.
@@ -35,12 +40,16 @@ pub(crate) struct Committer {
     /// Kept from batch to batch, since when: giving it back to the pool costs a round trip.
     kept: Option<(PoolConnection<Postgres>, Instant)>,
     batch_limit: usize,
+    /// Batches that are committed and whose callers are yet to be told.
+    replies: JoinSet<()>,
 }
 
 impl Committer {
     /// A batch's size beyond the number of its appends; a larger append goes alone.
     const MOST_EVENTS: usize = 4_096;
     const MOST_BYTES: usize = 8 << 20;
+    /// How many batches wait for a flush at most before the next one is begun.
+    const MOST_REPLIES: usize = 64;
     /// How long the connection is kept while nothing is asked.
     const IDLE: Duration = Duration::from_millis(10);
     /// How long it is kept at all, so that the pool can end it when it is too old.
@@ -52,13 +61,14 @@ impl Committer {
         queue: mpsc::Receiver<Request>,
         batch_limit: usize,
     ) -> Self {
-        Self { log, changes, queue, held: None, kept: None, batch_limit }
+        Self { log, changes, queue, held: None, kept: None, batch_limit, replies: JoinSet::new() }
     }
 
     pub(crate) async fn run(mut self) {
         while let Some(batch) = self.next_batch().await {
             self.commit(batch).await;
         }
+        while self.replies.join_next().await.is_some() {}
     }
 
     async fn next_batch(&mut self) -> Option<Vec<Request>> {
@@ -96,13 +106,13 @@ impl Committer {
 
     async fn commit(&mut self, requests: Vec<Request>) {
         match self.call(&requests).await {
-            Ok(verdicts) => self.answer(requests, verdicts).await,
+            Ok(called) => self.reply(requests, called).await,
             Err(failure) if requests.len() > 1 && failure.blames_a_request() => {
                 // Nothing was written. One of them is to blame; the others must not suffer.
                 for request in requests {
-                    let alone = [request];
+                    let alone = vec![request];
                     match self.call(&alone).await {
-                        Ok(verdicts) => self.answer(alone.into(), verdicts).await,
+                        Ok(called) => self.reply(alone, called).await,
                         Err(failure) => fail(alone, &failure),
                     }
                 }
@@ -111,16 +121,37 @@ impl Committer {
         }
     }
 
-    async fn call(&mut self, requests: &[Request]) -> Result<Vec<Verdict>, Failure> {
-        let encoded = Batch::new(requests.iter().map(|request| &request.append), &self.log)
-            .and_then(|batch| batch.into_arguments(&self.log));
-        let (arguments, asking) = encoded.map_err(Failure::encoding)?;
-        let row = self.call_and_commit(arguments).await?;
-        asking.verdicts(&row).map_err(Failure::decoding)
+    async fn call(&mut self, requests: &[Request]) -> Result<Called, Failure> {
+        let commit = match self.log.commit {
+            CommitMode::Flushed => Commit::Flushed,
+            CommitMode::Pipelined => Commit::Deferred,
+            CommitMode::Adaptive if requests.len() > 1 || !self.queue.is_empty() => Commit::Deferred,
+            CommitMode::Adaptive => Commit::FlushedUnlessContended,
+        };
+        let appends: Vec<&Append> = requests.iter().map(|request| &request.append).collect();
+        let (call, asked) = Call::new(&appends, &self.log, commit).map_err(Failure::encoding)?;
+        let known = self.log.flusher.durable();
+        let row = self.call_and_commit(call).await?;
+        let answered = asked.answered(&row).map_err(Failure::decoding)?;
+        Ok(Called { answered, known })
+    }
+
+    /// Tells the verdicts: here, if they can be told at once, else beside the batches that follow.
+    async fn reply(&mut self, requests: Vec<Request>, called: Called) {
+        let (log, changes) = (Arc::clone(&self.log), self.changes.clone());
+        let reply = Reply::new(log, changes, requests, called.answered, called.known);
+        if reply.is_ready() {
+            return reply.tell();
+        }
+        while self.replies.try_join_next().is_some() {}
+        if self.replies.len() >= Self::MOST_REPLIES {
+            self.replies.join_next().await;
+        }
+        self.replies.spawn(reply.settle_and_tell());
     }
 
     /// Calls the function in a transaction of its own and waits for the commit.
-    async fn call_and_commit(&mut self, arguments: PgArguments) -> Result<PgRow, Failure> {
+    async fn call_and_commit(&mut self, call: Call) -> Result<PgRow, Failure> {
         let nothing = |error| Failure::new(error, Asked::Nothing);
         let lost = |error| Failure::new(error, Asked::Commit);
         let Log { pool, statements, answer_timeout, .. } = &*self.log;
@@ -130,7 +161,7 @@ impl Committer {
                     Some(kept) => kept,
                     None => (pool.acquire().await.map_err(nothing)?, Instant::now()),
                 };
-                let call = self.log.call_function(&mut connection, arguments);
+                let call = self.log.call_function(&mut connection, call);
                 match timeout(*answer_timeout, call).await {
                     Ok(answer) => {
                         let row = answer.map_err(lost)?;
@@ -156,7 +187,7 @@ impl Committer {
                     Err(_) => return Err(nothing(io::Error::from(io::ErrorKind::TimedOut).into())),
                 };
                 // What is lost before COMMIT was sent is rolled back.
-                let call = self.log.call_function(&mut transaction, arguments);
+                let call = self.log.call_function(&mut transaction, call);
                 let row = match timeout(*answer_timeout, call).await {
                     Ok(answer) => answer.map_err(nothing)?,
                     Err(_) => return Err(Failure::timed_out()),
@@ -169,53 +200,12 @@ impl Committer {
             }
         }
     }
-
-    async fn answer(&self, requests: Vec<Request>, verdicts: Vec<Verdict>) {
-        if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Appended(_))) {
-            self.changes.notify();
-        }
-        let mut repeated = Vec::new();
-        for (request, verdict) in requests.into_iter().zip(verdicts) {
-            let result = match verdict {
-                Verdict::Appended(appended) => Ok(appended),
-                Verdict::Conflict(conflict) => Err(conflict.into()),
-                Verdict::IdTaken => {
-                    repeated.push(request);
-                    continue;
-                }
-            };
-            // Whoever no longer waits does not want to know.
-            let _ = request.verdict.send(result);
-        }
-        // They take a connection and round trips, for which nobody else waits.
-        for request in repeated {
-            let result = self.judge(&request.append).await;
-            let _ = request.verdict.send(result);
-        }
-    }
-
-    async fn judge(&self, append: &Append) -> Result<Appended> {
-        let judging = async {
-            let mut connection = ReadConnection::acquire(&self.log.pool, self.log.statements).await?;
-            let result = self.log.judge_repeated(&mut connection, append).await;
-            connection.release().await?;
-            result
-        };
-        // A dead connection must not hold up all who append after it. Nothing was written: it may be asked again.
-        timeout(self.log.answer_timeout, judging).await.unwrap_or_else(|_| {
-            Err(Error::unavailable("no answer came within the answer timeout to whether an append is stored"))
-        })
-    }
 }
 
 impl Log {
-    async fn call_function(
-        &self,
-        connection: &mut PgConnection,
-        arguments: PgArguments,
-    ) -> sqlx::Result<PgRow> {
-        let query = sqlx::query_with(AssertSqlSafe(Arc::clone(&self.append_statement)), arguments)
-            .persistent(self.is_preparing());
+    async fn call_function(&self, connection: &mut PgConnection, call: Call) -> sqlx::Result<PgRow> {
+        let query =
+            sqlx::query_with(AssertSqlSafe(call.statement), call.arguments).persistent(self.is_preparing());
         // The driver returns the row only after the server said that it is ready again: committed.
         connection.fetch_one(query).await
     }
@@ -223,21 +213,36 @@ impl Log {
     /// The same function in a transaction of the caller's.
     pub(crate) async fn append_in(&self, connection: &mut PgConnection, append: &Append) -> Result<Appended> {
         append.validate()?;
-        let (arguments, asking): (_, Asking<'_>) = Batch::new([append], self)?.into_arguments(self)?;
-        let row = self.call_function(connection, arguments).await.map_err(reading)?;
-        match asking.verdicts(&row)?.pop() {
-            Some(Verdict::Appended(appended)) => Ok(appended),
-            Some(Verdict::Conflict(conflict)) => Err(conflict.into()),
-            Some(Verdict::IdTaken) => self.judge_repeated(connection, append).await,
-            None => Err(Error::backend("the log's function gave no verdict")),
-        }
+        // The commit is the caller's, and flushed as the caller says.
+        let (call, asked) = Call::new(&[append], self, Commit::Flushed)?;
+        let known = self.flusher.durable();
+        let row = self.call_function(connection, call).await.map_err(reading)?;
+        let mut answered = asked.answered(&row)?;
+        let (result, snapshot) = match answered.verdicts.pop() {
+            Some(Verdict::Appended(appended)) => return Ok(appended),
+            Some(Verdict::Conflict(conflict)) => (Err(conflict.into()), answered.snapshot),
+            Some(Verdict::IdTaken) => {
+                let Judgement { result, snapshot } = self.judge_repeated(connection, append).await?;
+                (result, snapshot)
+            }
+            None => return Err(Error::backend("the log's function gave no verdict")),
+        };
+        self.settle_within(connection, &snapshot, known).await?;
+        result
     }
 }
 
-fn fail(requests: impl IntoIterator<Item = Request>, failure: &Failure) {
+fn fail(requests: Vec<Request>, failure: &Failure) {
     for request in requests {
         let _ = request.verdict.send(Err(failure.to_error()));
     }
+}
+
+/// What a call came to.
+struct Called {
+    answered: Answered,
+    /// What was durable before.
+    known: Position,
 }
 
 /// What a batch holds so far, to tell which append it can still take.

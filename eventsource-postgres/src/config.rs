@@ -35,6 +35,7 @@ pub struct PostgresConfig {
     idle_timeout: Option<Duration>,
     connection_test: ConnectionTest,
     pub(crate) statements: Statements,
+    pub(crate) commit: CommitMode,
     pub(crate) lock_timeout: Duration,
     pub(crate) answer_timeout: Duration,
     pub(crate) queue_capacity: usize,
@@ -64,6 +65,7 @@ impl PostgresConfig {
             idle_timeout: Some(Duration::from_secs(10 * 60)),
             connection_test: ConnectionTest::AfterIdle(Duration::from_secs(1)),
             statements: Statements::Prepared,
+            commit: CommitMode::Flushed,
             lock_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(60),
             queue_capacity: 1024,
@@ -142,6 +144,12 @@ impl PostgresConfig {
     /// the pooler may switch servers; that is why a transaction is put around everything.
     pub fn through_pgbouncer(mut self) -> Self {
         self.statements = Statements::Unnamed;
+        self
+    }
+
+    /// When the log's lock is let go of ([`CommitMode::Flushed`] unless set).
+    pub fn commit(mut self, mode: CommitMode) -> Self {
+        self.commit = mode;
         self
     }
 
@@ -264,6 +272,7 @@ impl fmt::Debug for PostgresConfig {
             .field("idle_timeout", &self.idle_timeout)
             .field("connection_test", &self.connection_test)
             .field("statements", &self.statements)
+            .field("commit", &self.commit)
             .field("lock_timeout", &self.lock_timeout)
             .field("answer_timeout", &self.answer_timeout)
             .field("queue_capacity", &self.queue_capacity)
@@ -329,6 +338,24 @@ impl PayloadIndex {
     pub(crate) fn has_key(&self, key: &str) -> bool {
         matches!(self, Self::Keys(keys) if keys.iter().any(|each| each == key))
     }
+}
+
+/// When an append lets go of the log's lock. It changes nothing about what is promised: an append is acknowledged, and an
+/// event is read, only when it is as durable as the server's own `synchronous_commit` makes a commit.
+///
+/// A store that pipelines marks the log, for good: from then on every store on it, of whatever mode, that reads something
+/// newer than it knows to be durable waits for a flush before it returns. One flush serves all of a store that wait, on a
+/// connection of its own beside the pool. Programs of other makes that read the tables do not wait, and may see what a
+/// crash of the server takes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitMode {
+    /// When the commit was flushed. Other processes wait for each flush; nobody who reads ever does.
+    Flushed,
+    /// Before the flush, if others wait: other appends of this store, or another process for the lock. A lone caller's
+    /// append is flushed at once. For many processes, or slow disks, or synchronous standbys.
+    Adaptive,
+    /// Always before the flush.
+    Pipelined,
 }
 
 /// How statements reach the server.

@@ -77,7 +77,43 @@ impl Failure {
 
     /// The batch can't be sent; nothing was.
     pub(crate) fn encoding(error: Error) -> Self {
-        Self::of(ErrorKind::InvalidInput, error.to_string(), error)
+        let kind = match error.kind() {
+            ErrorKind::InvalidInput => ErrorKind::InvalidInput,
+            _ => ErrorKind::Backend,
+        };
+        Self::of(kind, error.to_string(), error)
+    }
+
+    /// What is to be shown was not flushed within the configured time.
+    pub(crate) fn unflushed_in_time() -> Self {
+        Self::of(
+            ErrorKind::Unavailable,
+            "the log was not flushed within the answer timeout",
+            std::io::Error::from(std::io::ErrorKind::TimedOut),
+        )
+    }
+
+    /// What was seen is not in the log any more.
+    pub(crate) fn taken_back() -> Self {
+        Self::of(
+            ErrorKind::Unavailable,
+            "the server crashed, or another one took over, before what was seen was durable",
+            std::io::Error::from(std::io::ErrorKind::ConnectionReset),
+        )
+    }
+
+    /// Nobody is there to flush the log.
+    pub(crate) fn closed() -> Self {
+        Self::of(
+            ErrorKind::Unavailable,
+            "the store is closed",
+            std::io::Error::from(std::io::ErrorKind::NotConnected),
+        )
+    }
+
+    /// The same for one who has written something that this failure leaves without a flush.
+    pub(crate) fn after_writing(&self) -> Self {
+        Self { kind: ErrorKind::OutcomeUnknown, ..self.clone() }
     }
 
     /// It was committed, and the answer can't be understood.
@@ -95,7 +131,7 @@ impl Failure {
 
     /// Whether some request of a batch may be to blame, all by itself. Nothing was written then.
     pub(crate) fn blames_a_request(&self) -> bool {
-        matches!(self.kind, ErrorKind::InvalidInput | ErrorKind::Backend)
+        matches!(self.kind, ErrorKind::InvalidInput | ErrorKind::Backend | ErrorKind::Corrupt)
     }
 
     /// The error for one caller.

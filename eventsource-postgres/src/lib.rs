@@ -5,8 +5,10 @@
 //! Its tables have the names that the tutorial's SQL for monitoring and maintenance uses.
 
 mod append;
+mod append_event;
 mod array;
 mod blockers;
+mod call;
 mod changes;
 mod checkpoints;
 mod committer;
@@ -15,13 +17,16 @@ mod connection;
 mod dead_letters;
 mod error;
 mod filter;
+mod flusher;
 mod leases;
 mod log;
+mod log_state;
 mod outbox;
 mod pool_statistics;
 mod projection;
 mod read;
 mod replay;
+mod reply;
 mod row;
 mod schema;
 mod schema_name;
@@ -30,7 +35,7 @@ mod store;
 mod transaction;
 mod writing;
 
-pub use config::{ConnectionTest, PayloadIndex, PostgresConfig, Workload};
+pub use config::{CommitMode, ConnectionTest, PayloadIndex, PostgresConfig, Workload};
 pub use pool_statistics::PoolStatistics;
 pub use projection::{PostgresProjection, PostgresView};
 pub use store::PostgresStore;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-use crate::config::{PayloadIndex, PostgresConfig, Statements, WakeUp};
+use crate::config::{CommitMode, PayloadIndex, PostgresConfig, Statements, WakeUp};
+use crate::flusher::Flusher;
 use crate::schema_name::SchemaName;
 
 /// One log in one database: what every part of the store needs to ask for something.
@@ -16,6 +17,7 @@ pub(crate) struct Log {
     pub(crate) schema: SchemaName,
     pub(crate) payload_index: PayloadIndex,
     pub(crate) statements: Statements,
+    pub(crate) commit: CommitMode,
     pub(crate) answer_timeout: Duration,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     /// In milliseconds, as PostgreSQL reads it.
@@ -26,12 +28,21 @@ pub(crate) struct Log {
     pub(crate) outbox: Option<OutboxFilter>,
     /// The statement that appends.
     pub(crate) append_statement: Arc<str>,
+    /// The one that appends one event without a condition.
+    pub(crate) append_event_statement: Arc<str>,
+    pub(crate) flusher: Flusher,
 }
 
 impl Log {
+    /// It starts a task, so a runtime must be there.
     pub(crate) fn new(pool: PgPool, config: &PostgresConfig, id: Uuid) -> Result<Self> {
+        let outbox = config.outbox.clone().map(OutboxFilter::new).transpose()?;
+        let flusher =
+            Flusher::start(pool.connect_options(), &config.schema, config.statements, config.answer_timeout);
         Ok(Self {
             pool,
+            flusher,
+            commit: config.commit,
             schema: config.schema.clone(),
             payload_index: config.payload_index.clone(),
             statements: config.statements,
@@ -41,8 +52,9 @@ impl Log {
             lock_timeout: format!("{}ms", config.lock_timeout.as_millis().clamp(1, 2_147_483_647)),
             channel: (config.wake_up == WakeUp::ListenAndPoll)
                 .then(|| format!("eventsource_{}", id.simple())),
-            outbox: config.outbox.clone().map(OutboxFilter::new).transpose()?,
+            outbox,
             append_statement: crate::append::statement(&config.schema).into(),
+            append_event_statement: crate::append_event::statement(&config.schema).into(),
         })
     }
 

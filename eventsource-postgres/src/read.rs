@@ -1,4 +1,4 @@
-use eventsource_core::{Direction, Filter, Page, Position, ReadOptions, Result, StreamId, Version};
+use eventsource_core::{Direction, Error, Filter, Page, Position, ReadOptions, Result, StreamId, Version};
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row as _, ValueRef as _};
 use uuid::Uuid;
@@ -7,28 +7,30 @@ use crate::connection::ReadConnection;
 use crate::error::reading;
 use crate::filter::{Bound, Branch, Branches, in_versions};
 use crate::log::Log;
+use crate::log_state::LogState;
 use crate::row::{COLUMNS, Rows};
 
 /// How many events a page has where the caller doesn't say.
 const PAGE_EVENTS: u64 = 1_000;
+/// How many it has at most, whatever the caller says: what a page that stops early leaves unread is few.
+const MOST_PAGE_EVENTS: u64 = 10_000;
 /// How much payload a page holds before it stops early.
 const PAGE_BYTES: usize = 16 << 20;
-
-/// The head of a statement's snapshot.
-const HEAD: &str =
-    "SELECT greatest((SELECT max(global_position) FROM {schema}.events), floor) AS head FROM {schema}.log";
 
 impl Log {
     /// The next matching events and the head, in one statement and thus in one snapshot.
     pub(crate) async fn read_page(&self, filter: &Filter, options: &ReadOptions) -> Result<Page> {
         options.validate(filter)?;
-        let limit = options.max_events().unwrap_or(PAGE_EVENTS);
+        let wanted = options.max_events().unwrap_or(PAGE_EVENTS);
+        let limit = wanted.min(MOST_PAGE_EVENTS);
         if limit == 0 {
             return Ok(Page { events: Vec::new(), head: self.head().await?, more: true });
         }
         let (sql, values) = self.page_statement(filter, options, limit)?;
+        let known = self.flusher.durable();
         let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
         let mut page = Page { events: Vec::new(), head: Position::START, more: false };
+        let mut snapshot = None;
         {
             let mut rows = sqlx::query_with(AssertSqlSafe(sql), values.0)
                 .persistent(self.is_preparing())
@@ -36,12 +38,14 @@ impl Log {
             let mut decoder = Rows::default();
             let mut bytes = 0;
             while let Some(row) = rows.try_next().await.map_err(reading)? {
-                page.head = Position::try_from(row.try_get::<i64, _>(0).map_err(reading)?)?;
-                if row.try_get_raw(1).map_err(reading)?.is_null() {
-                    // Nothing matched: the row is there for the head.
+                if snapshot.is_none() {
+                    snapshot = Some(LogState::decode(&row, 0)?);
+                }
+                if row.try_get_raw(LogState::COLUMNS).map_err(reading)?.is_null() {
+                    // Nothing matched: the row is there for the snapshot.
                     break;
                 }
-                let event = decoder.decode(&row, 1)?.event;
+                let event = decoder.decode(&row, LogState::COLUMNS)?.event;
                 bytes += event.payload().as_json().len();
                 page.events.push(event);
                 page.more = page.events.len() as u64 == limit;
@@ -52,18 +56,25 @@ impl Log {
             }
         }
         connection.release().await?;
+        let snapshot =
+            snapshot.ok_or_else(|| Error::backend("the log's schema lacks the row that names it"))?;
+        self.settle(&snapshot, known).await?;
+        page.head = snapshot.head;
         Ok(page)
     }
 
     pub(crate) async fn head(&self) -> Result<Position> {
+        let known = self.flusher.durable();
         let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
-        let head: i64 = sqlx::query_scalar(AssertSqlSafe(self.schema.fill_in(HEAD)))
+        let row = sqlx::query(AssertSqlSafe(self.schema.fill_in(LogState::STATEMENT)))
             .persistent(self.is_preparing())
             .fetch_one(&mut *connection)
             .await
             .map_err(reading)?;
         connection.release().await?;
-        Position::try_from(head)
+        let snapshot = LogState::decode(&row, 0)?;
+        self.settle(&snapshot, known).await?;
+        Ok(snapshot.head)
     }
 
     /// The log's identity, as the database has it now.
@@ -79,14 +90,16 @@ impl Log {
     }
 
     pub(crate) async fn stream_version(&self, stream: &StreamId) -> Result<Option<Version>> {
+        let known = self.flusher.durable();
         let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
         let sql = format!(
-            "SELECT (SELECT e.version FROM {}.events e WHERE {} \
-             ORDER BY e.aggregate_id DESC, e.aggregate_type DESC, e.version DESC LIMIT 1)",
+            "SELECT snapshot.*, (SELECT e.version FROM {}.events e WHERE {} \
+             ORDER BY e.aggregate_id DESC, e.aggregate_type DESC, e.version DESC LIMIT 1) FROM ({}) AS snapshot",
             self.schema,
-            in_versions("$1", "$2", "1", &i64::MAX.to_string())
+            in_versions("$1", "$2", "1", &i64::MAX.to_string()),
+            self.schema.fill_in(LogState::STATEMENT),
         );
-        let version: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
+        let row = sqlx::query(AssertSqlSafe(sql))
             .persistent(self.is_preparing())
             .bind(stream.aggregate_id())
             .bind(stream.aggregate_type().as_str())
@@ -94,6 +107,8 @@ impl Log {
             .await
             .map_err(reading)?;
         connection.release().await?;
+        self.settle(&LogState::decode(&row, 0)?, known).await?;
+        let version: Option<i64> = row.try_get(LogState::COLUMNS).map_err(reading)?;
         version.map(Version::try_from).transpose()
     }
 
@@ -175,9 +190,10 @@ impl Log {
                 )
             }
         };
-        // The head stands beside every event, and alone where there is none.
-        let head = self.schema.fill_in(HEAD);
-        let sql = format!("SELECT head.head, e.* FROM ({head}) AS head LEFT JOIN ({events}) AS e ON true");
+        // The snapshot stands beside every event, and alone where there is none.
+        let snapshot = self.schema.fill_in(LogState::STATEMENT);
+        let sql =
+            format!("SELECT snapshot.*, e.* FROM ({snapshot}) AS snapshot LEFT JOIN ({events}) AS e ON true");
         Ok((sql, values))
     }
 }

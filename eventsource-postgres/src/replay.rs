@@ -2,12 +2,20 @@ use std::collections::HashMap;
 
 use eventsource_core::{Append, Appended, Conflict, Error, EventId, Result};
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AssertSqlSafe, Row as _, ValueRef as _};
 use uuid::Uuid;
 
 use crate::error::reading;
 use crate::log::Log;
+use crate::log_state::LogState;
 use crate::row::{COLUMNS, Rows, StoredEvent};
+
+/// What an append came to of which some event id is stored.
+pub(crate) struct Judgement {
+    pub(crate) result: Result<Appended>,
+    /// What it tells of the log.
+    pub(crate) snapshot: LogState,
+}
 
 impl Log {
     /// Judges an append of which some event id is stored: its first result if it is stored as exactly this append, else
@@ -18,35 +26,45 @@ impl Log {
         &self,
         connection: &mut PgConnection,
         append: &Append,
-    ) -> Result<Appended> {
-        let stored = self.stored_events(connection, append).await?;
-        if let Some(appended) = self.as_replay(connection, append, &stored).await? {
-            return Ok(appended);
-        }
-        let taken = append.each_event().find_map(|(_, event)| stored.get(&event.event_id()));
-        match taken {
-            Some(StoredEvent { event, .. }) => {
-                Err(Conflict::DuplicateEvent { event_id: event.id(), position: event.position() }.into())
-            }
-            None => Err(Error::unavailable("events were archived while they were looked at")),
-        }
+    ) -> Result<Judgement> {
+        let (stored, snapshot) = self.stored_events(connection, append).await?;
+        let result = match self.as_replay(connection, append, &stored).await? {
+            Some(appended) => Ok(appended),
+            None => Err(not_a_replay(append, &stored)),
+        };
+        Ok(Judgement { result, snapshot })
     }
 
     async fn stored_events(
         &self,
         connection: &mut PgConnection,
         append: &Append,
-    ) -> Result<HashMap<EventId, StoredEvent>> {
+    ) -> Result<(HashMap<EventId, StoredEvent>, LogState)> {
         let ids: Vec<Uuid> = append.each_event().map(|(_, event)| event.event_id().as_uuid()).collect();
-        let sql = format!("SELECT {COLUMNS} FROM {}.events e WHERE e.event_id = ANY($1)", self.schema);
+        let sql = format!(
+            "SELECT snapshot.*, {COLUMNS} FROM ({}) AS snapshot \
+             LEFT JOIN {}.events e ON e.event_id = ANY($1)",
+            self.schema.fill_in(LogState::STATEMENT),
+            self.schema
+        );
         let rows = sqlx::query(AssertSqlSafe(sql))
             .persistent(self.is_preparing())
             .bind(ids)
             .fetch_all(connection)
             .await
             .map_err(reading)?;
+        let first =
+            rows.first().ok_or_else(|| Error::backend("the log's schema lacks the row that names it"))?;
+        let snapshot = LogState::decode(first, 0)?;
         let mut decoder = Rows::default();
-        rows.iter().map(|row| decoder.decode(row, 0).map(|stored| (stored.event.id(), stored))).collect()
+        let mut stored = HashMap::new();
+        for row in &rows {
+            if !row.try_get_raw(LogState::COLUMNS).map_err(reading)?.is_null() {
+                let found = decoder.decode(row, LogState::COLUMNS)?;
+                stored.insert(found.event.id(), found);
+            }
+        }
+        Ok((stored, snapshot))
     }
 
     async fn as_replay(
@@ -91,5 +109,15 @@ impl Log {
             .and_then(|row| row.map(|row| row.try_get(0)).transpose())
             .map_err(reading)?;
         Ok(matches!(next, None | Some(0)).then_some(Appended { first, last, versions, replayed: true }))
+    }
+}
+
+fn not_a_replay(append: &Append, stored: &HashMap<EventId, StoredEvent>) -> Error {
+    let taken = append.each_event().find_map(|(_, event)| stored.get(&event.event_id()));
+    match taken {
+        Some(StoredEvent { event, .. }) => {
+            Conflict::DuplicateEvent { event_id: event.id(), position: event.position() }.into()
+        }
+        None => Error::unavailable("events were archived while they were looked at"),
     }
 }

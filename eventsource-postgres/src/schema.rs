@@ -19,8 +19,13 @@ const LOG_LOCK_CLASS: i32 = 0x4553_4c47;
 const MIGRATION_LOCK_CLASS: i32 = 0x4553_4d47;
 
 /// What to run to come from the version that is its index to the next.
-const MIGRATIONS: [&[&str]; 1] =
-    [&[include_str!("sql/tables.sql"), include_str!("sql/archive.sql"), include_str!("sql/append.sql")]];
+const MIGRATIONS: [&[&str]; 1] = [&[
+    include_str!("sql/tables.sql"),
+    include_str!("sql/archive.sql"),
+    include_str!("sql/append.sql"),
+    include_str!("sql/append_event.sql"),
+    include_str!("sql/flush.sql"),
+]];
 
 /// Brings the log in `schema` up to date, creating it if need be, and returns its id. Several processes may do so at
 /// once; when nothing is to be done, no right to change the schema is needed.
@@ -56,6 +61,16 @@ pub(crate) async fn migrate(pool: &PgPool, schema: &SchemaName, index: &PayloadI
         run(&mut transaction, schema, &statement).await?;
     }
     log_id(transaction, schema).await
+}
+
+/// Tells everybody who reads the log, by what they read anyway, that events may be visible before they are durable.
+///
+/// Every snapshot that shows a pipelined commit shows this one too, because it comes before; so it makes no difference
+/// when the other stores were opened.
+pub(crate) async fn announce_pipelined(pool: &PgPool, schema: &SchemaName) -> Result<()> {
+    let mut transaction = begin(pool).await?;
+    run(&mut transaction, schema, "UPDATE {schema}.log SET pipelined = true WHERE NOT pipelined").await?;
+    transaction.commit().await.map_err(reading)
 }
 
 /// A transaction, because through a pooler only that stays on its server.

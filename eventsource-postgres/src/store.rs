@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use eventsource_core::{
@@ -7,12 +8,13 @@ use eventsource_core::{
     LogIdentity, Page, Position, ReadOptions, Result, StreamId, Version,
 };
 use sqlx::postgres::PgPool;
-use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, Semaphore, mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::timeout;
 
 use crate::changes::Watcher;
 use crate::committer::{Committer, Request};
-use crate::config::PostgresConfig;
+use crate::config::{CommitMode, PostgresConfig};
 use crate::log::Log;
 use crate::pool_statistics::PoolStatistics;
 use crate::schema;
@@ -46,6 +48,16 @@ struct Shared {
     committing: Mutex<Option<JoinHandle<()>>>,
     watching: AbortHandle,
     pool: Ownership,
+    /// For payloads that wait, in KiB.
+    room: Arc<Semaphore>,
+}
+
+/// How many KiB of payload wait at most; an append that is larger waits alone.
+const ROOM: u32 = 256 << 10;
+
+fn room_of(append: &Append) -> u32 {
+    let bytes: usize = append.each_event().map(|(_, event)| event.payload().as_json().len()).sum();
+    u32::try_from(bytes >> 10).unwrap_or(ROOM).clamp(1, ROOM)
 }
 
 struct Open {
@@ -62,6 +74,9 @@ enum Ownership {
 }
 
 impl PostgresStore {
+    /// How long to wait for connections that are to be closed.
+    const CLOSING: Duration = Duration::from_secs(10);
+
     /// Connects, and brings the log's tables up to date or creates them.
     ///
     /// # Errors
@@ -85,6 +100,9 @@ impl PostgresStore {
 
     async fn start(pool: PgPool, config: &PostgresConfig, ownership: Ownership) -> Result<Self> {
         let id = schema::migrate(&pool, &config.schema, &config.payload_index).await?;
+        if config.commit != CommitMode::Flushed {
+            schema::announce_pipelined(&pool, &config.schema).await?;
+        }
         let log = Arc::new(Log::new(pool, config, id)?);
         let changes = ChangeSignal::new();
         let wanted = Arc::new(Notify::new());
@@ -101,6 +119,7 @@ impl PostgresStore {
             committing: Mutex::new(Some(tokio::spawn(committer.run()))),
             watching: tokio::spawn(watcher.run()).abort_handle(),
             pool: ownership,
+            room: Arc::new(Semaphore::new(ROOM as usize)),
         };
         Ok(Self { log, shared: Arc::new(shared) })
     }
@@ -135,8 +154,13 @@ impl EventStore for PostgresStore {
         append.validate()?;
         let queue = self.opened(|open| open.queue.clone())?;
         let (verdict, told) = oneshot::channel();
+        // Kept until the verdict is told, so that appends whose callers are gone can't fill the memory.
+        let room = Arc::clone(&self.shared.room)
+            .acquire_many_owned(room_of(&append))
+            .await
+            .map_err(|_| Error::unavailable("the store is closed"))?;
         queue
-            .send(Request { append, verdict })
+            .send(Request { append, verdict, _room: room })
             .await
             .map_err(|_| Error::unavailable("the runtime that the store was opened on has ended"))?;
         drop(queue);
@@ -190,8 +214,12 @@ impl EventStore for PostgresStore {
             None => Ok(()),
         };
         *committing = None;
+        self.log.flusher.close().await;
         if self.shared.pool == Ownership::Ours {
-            self.log.pool.close().await;
+            // While a server is gone, the pool's own attempts to connect can hold this up for minutes.
+            timeout(Self::CLOSING, self.log.pool.close()).await.map_err(|_| {
+                Error::backend("some connections could not be closed in order: the server may be gone")
+            })?;
         }
         ended.map_err(|error| Error::backend("the committer did not end in order").with_source(error))
     }

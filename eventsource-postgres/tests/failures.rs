@@ -5,15 +5,18 @@
 mod support;
 
 use std::str::FromStr as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use eventsource_core::{Append, ErrorKind, EventStore, EventStoreExt, Filter};
-use eventsource_postgres::PostgresStore;
+use chrono::{DateTime, Utc};
+use eventsource_core::{Append, Clock, ErrorKind, EventStore, EventStoreExt, Filter};
+use eventsource_postgres::{PostgresConfig, PostgresStore};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use support::{config, database, event, one, run, small, store};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 /// Waits until somebody waits for the log's lock, then does `what` to its backend. Other tests share the server.
@@ -188,12 +191,12 @@ async fn closing_again_after_giving_up_waits_for_what_was_accepted() {
 }
 
 /// A way to the server on which every connection takes a while to begin; its URL.
-async fn slow_to_connect(url: &str) -> String {
+async fn slow_to_connect(url: &str) -> (String, JoinHandle<()>) {
     let server = PgConnectOptions::from_str(url).unwrap();
     let (host, port) = (server.get_host().to_owned(), server.get_port());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let slow_port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
+    let serving = tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             let host = host.clone();
             tokio::spawn(async move {
@@ -203,12 +206,12 @@ async fn slow_to_connect(url: &str) -> String {
             });
         }
     });
-    server.host("127.0.0.1").port(slow_port).to_url_lossy().to_string()
+    (server.host("127.0.0.1").port(slow_port).to_url_lossy().to_string(), serving)
 }
 
 #[tokio::test]
 async fn a_listener_that_takes_longer_to_connect_than_a_poll_lasts_listens_nevertheless() {
-    let url = slow_to_connect(&database("slow_listener").await).await;
+    let (url, _serving) = slow_to_connect(&database("slow_listener").await).await;
     let config = small(&url).listen().poll_interval(Duration::from_millis(50));
     let store = PostgresStore::connect(config).await.unwrap();
     let _changes = store.changes();
@@ -261,6 +264,51 @@ async fn judging_a_repeated_append_holds_nobody_else_up() {
     assert!(repeated.await.unwrap().unwrap().replayed);
     store.close().await.unwrap();
     other.close().await.unwrap();
+}
+
+/// A clock that fails now and then.
+#[derive(Debug)]
+struct Broken(AtomicU32);
+
+impl Clock for Broken {
+    fn now(&self) -> DateTime<Utc> {
+        assert!(self.0.fetch_add(1, Ordering::SeqCst).is_multiple_of(2), "this clock is broken");
+        DateTime::UNIX_EPOCH
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_panics_fails_the_append_and_nothing_else() {
+    let config = config("clock").await.clock(Broken(AtomicU32::new(0)));
+    let store = PostgresStore::connect(config).await.unwrap();
+    for _ in 0..3 {
+        store.append(one("A")).await.unwrap();
+        assert_eq!(store.append(one("B")).await.unwrap_err().kind(), ErrorKind::Backend);
+    }
+    assert_eq!(store.head().await.unwrap().to_raw(), 3);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_tag_whose_event_is_gone_is_corrupt_and_fails_nobody_else() {
+    let store = store("orphan").await;
+    run(store.pool(), "INSERT INTO event_tags VALUES ('unit:a', 7)").await;
+    let orphan = one("A").fail_if(Filter::tagged("unit", "a").unwrap());
+    let (orphan, other) = tokio::join!(store.append(orphan), store.append(one("B")));
+    assert_eq!(orphan.unwrap_err().kind(), ErrorKind::Corrupt);
+    other.unwrap();
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn closing_does_not_wait_for_a_server_that_is_gone() {
+    let (url, server) = slow_to_connect(&database("gone").await).await;
+    let config = PostgresConfig::new(&url).min_connections(4).max_connections(4);
+    let store = PostgresStore::connect(config).await.unwrap();
+    server.abort();
+    let closing = timeout(Duration::from_secs(60), store.close()).await;
+    // Whether anything was left to complain of is a matter of time.
+    let _ = closing.expect("it waits for the server");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use eventsource_core::{
     Append, ClaimRequest, EventStore, EventStoreExt, ExpectedVersion, Filter, Outbox, Settlement,
 };
-use eventsource_postgres::PostgresStore;
+use eventsource_postgres::{CommitMode, PostgresStore};
 use futures_util::future::join_all;
 use support::{event, one, order, small, tagged};
 use test_servers::{PgBouncer, Postgres};
@@ -25,7 +25,9 @@ async fn bounced(name: &str) -> (PgBouncer, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn several_stores_migrate_append_and_read_at_once() {
     let (_bouncer, url) = bounced("at_once").await;
-    let stores = join_all((0..4).map(|_| PostgresStore::connect(small(&url).through_pgbouncer()))).await;
+    let modes = [CommitMode::Flushed, CommitMode::Pipelined, CommitMode::Adaptive, CommitMode::Pipelined];
+    let connect = |mode| PostgresStore::connect(small(&url).through_pgbouncer().commit(mode));
+    let stores = join_all(modes.map(connect)).await;
     let stores: Vec<PostgresStore> = stores.into_iter().map(Result::unwrap).collect();
     let mut tasks = Vec::new();
     for (number, store) in stores.iter().enumerate() {
@@ -62,7 +64,8 @@ async fn several_stores_migrate_append_and_read_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn conflicts_replays_and_transactions_of_the_callers() {
     let (_bouncer, url) = bounced("conflicts").await;
-    let store = PostgresStore::connect(small(&url).through_pgbouncer()).await.unwrap();
+    let store =
+        PostgresStore::connect(small(&url).through_pgbouncer().commit(CommitMode::Pipelined)).await.unwrap();
     let stream = order();
     let append = Append::to_stream(stream.clone(), ExpectedVersion::NoStream, [event("A")]);
     store.append(append.clone()).await.unwrap();

@@ -109,6 +109,55 @@ impl LocalPostgres {
         }
     }
 
+    /// Starts a hot standby that follows this server: a server of its own, at its own URL, with the settings that this one
+    /// has by now. From then on every commit here waits for it. This server is restarted for that, because a running one
+    /// would take over the setting at some later moment.
+    ///
+    /// # Errors
+    /// This server is down, or no copy can be made of it.
+    pub async fn start_synchronous_standby(&mut self) -> Result<LocalPostgres, Error> {
+        let standby =
+            LocalPostgresBuilder { settings: self.settings.clone() }.prepare(self.binaries.clone())?;
+        let port = self.port.to_string();
+        let host = Ipv4Addr::LOCALHOST.to_string();
+        let copy = [
+            "-h",
+            &host,
+            "-p",
+            &port,
+            "-U",
+            "postgres",
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "--no-sync",
+            "-D",
+        ];
+        let mut arguments: Vec<String> = copy.map(String::from).into();
+        arguments.push(path_argument(&standby.data_directory())?);
+        standby.run_tool("pg_basebackup", &arguments).await?;
+        self.stop_fast().await?;
+        self.set("synchronous_standby_names", "*");
+        self.start().await?;
+        standby.start_somewhere().await
+    }
+
+    /// Makes a standby a server that takes writes, and returns when it does.
+    ///
+    /// # Errors
+    /// It is no standby, or doesn't run.
+    pub async fn promote(&mut self) -> Result<(), Error> {
+        if self.process.is_none() {
+            return Err(not_running());
+        }
+        let mut command = Command::new(self.binaries.program("pg_ctl"));
+        let timeout = START_TIMEOUT.as_secs().to_string();
+        command.args(["promote", "--wait", "--timeout", &timeout, "-D"]).arg(self.data_directory());
+        self.run_to_end(command, "pg_ctl promote")
+    }
+
     /// The directory with the server's data.
     #[must_use]
     pub fn data_directory(&self) -> PathBuf {
@@ -134,31 +183,53 @@ impl LocalPostgres {
         let mut process = self.process.take().ok_or_else(not_running)?;
         let mut command = Command::new(self.binaries.program("pg_ctl"));
         command.args(["stop", "--no-wait", "--mode", mode, "-D"]).arg(self.data_directory());
-        command.current_dir(&self.directory).stdin(Stdio::null());
-        self.account.apply(&mut command);
-        let output = command.output().map_err(Error::during("cannot run pg_ctl"))?;
-        if !output.status.success() {
-            return Err(Error::new(format!(
-                "pg_ctl stop: {}",
-                String::from_utf8_lossy(&output.stderr).trim_end()
-            )));
-        }
+        self.run_to_end(command, "pg_ctl stop")?;
         wait_for_end(&mut process, "PostgreSQL doesn't stop").await?;
         process.kill()
     }
 
+    /// Runs a program that ends soon.
+    fn run_to_end(&self, mut command: Command, name: &str) -> Result<(), Error> {
+        command.current_dir(&self.directory).stdin(Stdio::null());
+        self.account.apply(&mut command);
+        let output = command.output().map_err(Error::during(format!("cannot run {name}")))?;
+        if !output.status.success() {
+            return Err(Error::new(format!(
+                "{name}: {}",
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            )));
+        }
+        Ok(())
+    }
+
     async fn initialise(&self) -> Result<(), Error> {
-        let data = self.data_directory();
         let arguments = ["-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D"];
         let mut arguments: Vec<String> = arguments.map(String::from).into();
-        arguments.push(path_argument(&data)?);
-        let program = self.binaries.program("initdb");
-        let mut process = ServerProcess::start(&self.directory, self.account, &program, &arguments)?;
-        wait_for_end(&mut process, "initdb doesn't end").await?;
-        if data.join("PG_VERSION").is_file() {
+        arguments.push(path_argument(&self.data_directory())?);
+        self.run_tool("initdb", &arguments).await
+    }
+
+    /// Runs a program that makes the data directory.
+    async fn run_tool(&self, name: &str, arguments: &[String]) -> Result<(), Error> {
+        let program = self.binaries.program(name);
+        let mut process = ServerProcess::start(&self.directory, self.account, &program, arguments)?;
+        wait_for_end(&mut process, &format!("{name} doesn't end")).await?;
+        if process.ended()?.is_some_and(|status| status.success()) {
             return process.kill();
         }
-        Err(Error::new(format!("initdb failed in {}:\n{}", self.directory.display(), process.last_words())))
+        Err(Error::new(format!("{name} failed in {}:\n{}", self.directory.display(), process.last_words())))
+    }
+
+    /// Starts for the first time, on a port that is free.
+    async fn start_somewhere(mut self) -> Result<Self, Error> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            match self.try_start(deadline).await {
+                Err(refusal) if refusal.port_taken => self.port = port::free()?,
+                Err(refusal) => return Err(refusal.error),
+                Ok(()) => return Ok(self),
+            }
+        }
     }
 
     async fn try_start(&mut self, deadline: Instant) -> Result<(), Refusal> {
@@ -213,30 +284,21 @@ impl LocalPostgresBuilder {
                  Install them, for instance: apt-get install --no-install-recommends postgresql"
             ))
         })?;
+        let server = self.prepare(binaries)?;
+        server.initialise().await?;
+        server.start_somewhere().await
+    }
+
+    /// A server without data.
+    fn prepare(self, binaries: PostgresBinaries) -> Result<LocalPostgres, Error> {
         let directory = directory::create("postgres")?;
         // An orderly end would flush what nobody will read: SIGQUIT is PostgreSQL's immediate shutdown.
         let guard = Guard::of_process(&directory, "QUIT")?;
         let account = Account::for_servers(&directory)?;
         account.give(&directory)?;
         let port = port::free()?;
-        let mut server = LocalPostgres {
-            _guard: guard,
-            process: None,
-            directory,
-            account,
-            binaries,
-            settings: self.settings,
-            port,
-        };
-        server.initialise().await?;
-        let deadline = Instant::now() + START_TIMEOUT;
-        loop {
-            match server.try_start(deadline).await {
-                Err(refusal) if refusal.port_taken => server.port = port::free()?,
-                Err(refusal) => return Err(refusal.error),
-                Ok(()) => return Ok(server),
-            }
-        }
+        let settings = self.settings;
+        Ok(LocalPostgres { _guard: guard, process: None, directory, account, binaries, settings, port })
     }
 }
 

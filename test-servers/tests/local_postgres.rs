@@ -77,3 +77,15 @@ async fn commits_are_flushed_as_in_production() {
         assert_eq!(value, "on", "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_standby_follows_and_takes_over() {
+    let mut postgres = Postgres::own().start().await.expect("a server");
+    let mut standby = postgres.start_synchronous_standby().await.expect("a standby");
+    connect(&postgres).await.execute("CREATE TABLE notes AS SELECT 1 AS note").await.expect("a table");
+    assert!(connect(&standby).await.execute("CREATE TABLE more ()").await.is_err(), "it takes no writes");
+    postgres.kill().await.expect("it runs");
+    standby.promote().await.expect("a promotion");
+    assert_eq!(notes(&standby).await, 1);
+    connect(&standby).await.execute("CREATE TABLE more ()").await.expect("it takes writes");
+}

@@ -3,8 +3,9 @@ use std::collections::BTreeSet;
 use crate::cargo;
 use crate::failure::Failure;
 
-/// The stores that ship with the workspace: each has a test target of this name in `conformance-tests`.
-const STORES: [&str; 3] = ["memory", "sqlite", "postgres"];
+/// The stores that ship with the workspace, in the modes that they have: each has a test target of this name in
+/// `conformance-tests`.
+const STORES: [&str; 4] = ["memory", "sqlite", "postgres", "postgres_pipelined"];
 
 /// A shorter contract would mean that somebody has lost a part of it.
 const FEWEST: usize = 120;

@@ -1,4 +1,5 @@
--- The one way into the log. Every writer calls it: one append or a batch of them, of a store or of a caller's transaction.
+-- The way into the log. Every writer calls it: one append or a batch of them, of a store or of a caller's transaction. (An
+-- append of one event without a condition takes the short cut, append_event.)
 --
 -- Its statements must each be one index look-up, on an empty, an un-analysed and a large table alike, because their plans
 -- are made once for a connection's life. Hence the settings: a generic plan at once, nothing but index scans and nested
@@ -80,6 +81,8 @@ $body$;
 -- statuses: 0 appended, 1 an event id is taken, 2 a stream is not as expected, 3 a condition's filter matched.
 CREATE FUNCTION {schema}.append_events(
     p_lock_timeout text,
+    -- 'flushed', 'pipelined', or 'contended': pipelined only if another writer holds the log's lock
+    p_commit text,
     p_recorded_at timestamptz,
     p_channel text,
     -- the streams that the batch names
@@ -133,7 +136,14 @@ CREATE FUNCTION {schema}.append_events(
     OUT part_versions bigint[],
     OUT conflict_parts integer[],
     OUT conflict_positions bigint[],
-    OUT conflict_types text[]
+    OUT conflict_types text[],
+    -- what the log was when its lock was taken: its head, its newest event, and whether that may be not durable yet
+    OUT head bigint,
+    OUT newest bigint,
+    OUT newest_id uuid,
+    OUT pipelined boolean,
+    -- whether something was written whose commit does not wait for the flush
+    OUT deferred boolean
 )
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -177,11 +187,20 @@ BEGIN
     END IF;
 
     -- A statement of its own: the next one's snapshot is taken when the lock is held. It is held until commit.
-    PERFORM set_config('lock_timeout', p_lock_timeout, true);
-    PERFORM pg_advisory_xact_lock({lock_class}, '{schema}.events'::regclass::oid::integer);
+    deferred := p_commit = 'pipelined';
+    IF NOT pg_try_advisory_xact_lock({lock_class}, '{schema}.events'::regclass::oid::integer) THEN
+        deferred := p_commit <> 'flushed';
+        PERFORM set_config('lock_timeout', p_lock_timeout, true);
+        PERFORM pg_advisory_xact_lock({lock_class}, '{schema}.events'::regclass::oid::integer);
+    END IF;
 
-    SELECT greatest((SELECT max(e.global_position) FROM {schema}.events e), l.floor) INTO STRICT v_head
-    FROM {schema}.log l;
+    SELECT greatest(e.global_position, l.floor), e.global_position, e.event_id, l.pipelined
+    INTO STRICT head, newest, newest_id, pipelined
+    FROM {schema}.log l
+    LEFT JOIN LATERAL (
+        SELECT n.global_position, n.event_id FROM {schema}.events n ORDER BY n.global_position DESC LIMIT 1
+    ) e ON true;
+    v_head := head;
 
     SELECT array_agg(u.request) INTO v_taken
     FROM unnest(p_event_ids, p_event_requests) AS u(id, request)
@@ -243,33 +262,41 @@ BEGIN
                 v_value := p_condition_values[v_ordinal - 1];
                 v_blocker := p_condition_blockers[v_ordinal - 1];
             END IF;
-            v_position := NULL;
-            IF p_condition_queries[v_ordinal] IS NOT NULL THEN
-                v_position := {schema}.first_found(
-                    p_condition_queries[v_ordinal],
-                    p_values[v_value + 1 : p_condition_values[v_ordinal]],
-                    p_condition_after[v_ordinal]);
-            END IF;
-            FOR v_each IN v_item + 1 .. p_condition_items[v_ordinal] LOOP
-                IF v_each > 1 THEN
-                    v_tag := p_item_tags[v_each - 1];
-                    v_item_type := p_item_types[v_each - 1];
-                END IF;
-                IF p_item_tags[v_each] = v_tag + 1 AND p_item_types[v_each] = v_item_type THEN
-                    -- By far the most frequent condition: one tag.
-                    v_found := (SELECT t.position FROM {schema}.event_tags t
-                                WHERE t.tag = p_tags[v_tag + 1] AND t.position > p_condition_after[v_ordinal]
-                                ORDER BY t.tag, t.position LIMIT 1);
-                ELSE
-                    v_found := {schema}.first_match(
-                        p_tags[v_tag + 1 : p_item_tags[v_each]],
-                        p_types[v_item_type + 1 : p_item_types[v_each]],
+            -- Each statement sees what was committed by then. An event that is archived between two of them is looked for
+            -- again, and not found.
+            FOR v_look IN 1 .. 3 LOOP
+                v_position := NULL;
+                IF p_condition_queries[v_ordinal] IS NOT NULL THEN
+                    v_position := {schema}.first_found(
+                        p_condition_queries[v_ordinal],
+                        p_values[v_value + 1 : p_condition_values[v_ordinal]],
                         p_condition_after[v_ordinal]);
                 END IF;
-                v_position := least(v_position, v_found);
+                FOR v_each IN v_item + 1 .. p_condition_items[v_ordinal] LOOP
+                    v_tag := coalesce(p_item_tags[v_each - 1], 0);
+                    v_item_type := coalesce(p_item_types[v_each - 1], 0);
+                    IF p_item_tags[v_each] = v_tag + 1 AND p_item_types[v_each] = v_item_type THEN
+                        -- By far the most frequent condition: one tag.
+                        v_found := (SELECT t.position FROM {schema}.event_tags t
+                                    WHERE t.tag = p_tags[v_tag + 1] AND t.position > p_condition_after[v_ordinal]
+                                    ORDER BY t.tag, t.position LIMIT 1);
+                    ELSE
+                        v_found := {schema}.first_match(
+                            p_tags[v_tag + 1 : p_item_tags[v_each]],
+                            p_types[v_item_type + 1 : p_item_types[v_each]],
+                            p_condition_after[v_ordinal]);
+                    END IF;
+                    v_position := least(v_position, v_found);
+                END LOOP;
+                EXIT WHEN v_position IS NULL;
+                v_type := (SELECT e.event_type FROM {schema}.events e WHERE e.global_position = v_position);
+                EXIT WHEN v_type IS NOT NULL;
             END LOOP;
             IF v_position IS NOT NULL THEN
-                SELECT e.event_type INTO v_type FROM {schema}.events e WHERE e.global_position = v_position;
+                IF v_type IS NULL THEN
+                    RAISE EXCEPTION 'a tag is stored for position %, where no event lies', v_position
+                        USING ERRCODE = 'data_corrupted';
+                END IF;
             ELSE
                 FOR v_each IN v_blocker + 1 .. p_condition_blockers[v_ordinal] LOOP
                     v_found := firsts[p_event_requests[p_blockers[v_each]]] + p_event_indexes[p_blockers[v_each]];
@@ -304,7 +331,13 @@ BEGIN
     END LOOP;
 
     IF NOT v_any THEN
+        deferred := false;
         RETURN;
+    END IF;
+    IF deferred THEN
+        -- For this transaction only. The lock is free as soon as the commit is in the WAL; whoever acknowledges or shows
+        -- it calls flush_log first.
+        PERFORM set_config('synchronous_commit', 'off', true);
     END IF;
 
     p_recorded_at := coalesce(p_recorded_at, clock_timestamp());

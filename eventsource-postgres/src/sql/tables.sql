@@ -6,6 +6,9 @@ CREATE TABLE {schema}.log (
     id UUID NOT NULL DEFAULT gen_random_uuid(),
     -- Positions up to here were assigned once, though the events may have been archived since.
     floor BIGINT NOT NULL DEFAULT 0,
+    -- Whether events may be visible before they are durable: set before the first pipelined commit. Whoever reads an
+    -- event reads this in the same snapshot, and so knows whether to wait for a flush.
+    pipelined BOOLEAN NOT NULL DEFAULT FALSE,
     only_row BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (only_row)
 );
 INSERT INTO {schema}.log DEFAULT VALUES;

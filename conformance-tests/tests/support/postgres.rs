@@ -1,0 +1,161 @@
+//! What the Postgres store brings to be tested.
+
+#[path = "../views/postgres.rs"]
+mod view;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use conformance_tests::{Fixture, Harness, Held, Log, Setup, Stores};
+use eventsource_core::{Append, Appended, Capability, Error, Position, Result};
+use eventsource_postgres::{CommitMode, PostgresConfig, PostgresStore};
+use sqlx::{AssertSqlSafe, Transaction};
+use tokio::sync::OnceCell;
+
+use view::{Applied, TABLES};
+
+/// A Postgres store of one commit mode.
+pub(crate) struct Postgres(pub(crate) CommitMode);
+
+#[async_trait]
+impl Harness for Postgres {
+    fn name(&self) -> &'static str {
+        match self.0 {
+            CommitMode::Pipelined => "postgres_pipelined",
+            _ => "postgres",
+        }
+    }
+
+    fn lacks(&self) -> &'static [(Capability, &'static str)] {
+        &[]
+    }
+
+    async fn fresh(&self, setup: Setup) -> Result<Fixture> {
+        static SCHEMAS: AtomicU32 = AtomicU32::new(0);
+        let schema = format!("case_{}", SCHEMAS.fetch_add(1, Ordering::Relaxed));
+        let url = database().await;
+        let mut config = self.config(&url, &schema)?;
+        if let Some(clock) = setup.clock {
+            config = config.clock(clock);
+        }
+        if let Some(publish) = setup.outbox {
+            config = config.outbox(publish);
+        }
+        let store = Arc::new(PostgresStore::connect(config.clone()).await?);
+        let stores = stores(store.clone(), &schema);
+        let log = Schema { store, config, url, schema };
+        log.execute(&format!("CREATE TABLE {{schema}}.own (n INTEGER); {TABLES}")).await?;
+        Ok(Fixture::on(log, stores))
+    }
+
+    async fn attach(&self, address: &str) -> Result<Stores> {
+        let (url, schema) = address.rsplit_once(' ').expect("an address is a URL and a schema");
+        Ok(stores(Arc::new(PostgresStore::connect(self.config(url, schema)?).await?), schema))
+    }
+}
+
+/// A store, and what it stores beside the log.
+fn stores(store: Arc<PostgresStore>, schema: &str) -> Stores {
+    let view = Applied::of(&store, schema);
+    Stores::from(store.clone())
+        .with_snapshots(store.clone())
+        .with_outbox(store.clone())
+        .with_consumers(store)
+        .with_view(view)
+}
+
+/// The database of this test binary, made when it is first needed.
+async fn database() -> String {
+    static URL: OnceCell<String> = OnceCell::const_new();
+    let create = || async {
+        let server = test_servers::Postgres::shared().await;
+        server.create_database("contract").await.expect("a database")
+    };
+    URL.get_or_init(create).await.clone()
+}
+
+impl Postgres {
+    fn config(&self, url: &str, schema: &str) -> Result<PostgresConfig> {
+        // Half of the contract's patience would do; the margin is for a busy machine.
+        let config = PostgresConfig::new(url).max_connections(8).lock_timeout(Duration::from_secs(4));
+        config.commit(self.0).schema(schema)
+    }
+}
+
+struct Schema {
+    store: Arc<PostgresStore>,
+    config: PostgresConfig,
+    url: String,
+    schema: String,
+}
+
+impl Schema {
+    /// Runs a statement in which `{schema}` stands for the schema, whose name is letters, digits and underscores.
+    async fn execute(&self, sql: &str) -> Result<()> {
+        use sqlx::{Connection, Executor};
+        let mut own = sqlx::PgConnection::connect(&self.url).await.map_err(failed)?;
+        own.execute(AssertSqlSafe(sql.replace("{schema}", &self.schema))).await.map_err(failed)?;
+        own.close().await.map_err(failed)
+    }
+}
+
+#[async_trait]
+impl Log for Schema {
+    async fn open(&self) -> Result<Stores> {
+        Ok(stores(Arc::new(PostgresStore::connect(self.config.clone()).await?), &self.schema))
+    }
+
+    async fn damage(&self, position: Position) -> Result<()> {
+        let sql = "UPDATE {schema}.events SET tags = '{no colon}' WHERE global_position = ";
+        self.execute(&format!("{sql}{position}")).await
+    }
+
+    fn address(&self) -> Option<String> {
+        Some(format!("{} {}", self.url, self.schema))
+    }
+
+    async fn hold(&self, append: Append) -> Result<Box<dyn Held>> {
+        let mut transaction = self.store.pool().begin().await.map_err(failed)?;
+        let insert = format!("INSERT INTO {}.own VALUES (1)", self.schema);
+        sqlx::query(AssertSqlSafe(insert)).execute(&mut *transaction).await.map_err(failed)?;
+        let appended = self.store.append_in(&mut transaction, append).await?;
+        Ok(Box::new(Open { transaction, appended }))
+    }
+
+    async fn own_rows(&self) -> Result<u64> {
+        let count = format!("SELECT count(*) FROM {}.own", self.schema);
+        let count: i64 =
+            sqlx::query_scalar(AssertSqlSafe(count)).fetch_one(self.store.pool()).await.map_err(failed)?;
+        u64::try_from(count).map_err(failed)
+    }
+
+    async fn remove(&self) -> Result<()> {
+        self.execute("DROP SCHEMA {schema} CASCADE").await
+    }
+}
+
+struct Open {
+    transaction: Transaction<'static, sqlx::Postgres>,
+    appended: Appended,
+}
+
+#[async_trait]
+impl Held for Open {
+    fn appended(&self) -> &Appended {
+        &self.appended
+    }
+
+    async fn commit(self: Box<Self>) -> Result<()> {
+        self.transaction.commit().await.map_err(failed)
+    }
+
+    async fn roll_back(self: Box<Self>) -> Result<()> {
+        self.transaction.rollback().await.map_err(failed)
+    }
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::backend("the test's own connection failed").with_source(error)
+}

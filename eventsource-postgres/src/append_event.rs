@@ -1,0 +1,116 @@
+//! An append of one event without a condition, as the arguments of `append_event`, and its answer as a verdict.
+
+use eventsource_core::{Append, AppendPart, Appended, Conflict, Error, NewEvent, Position, Result, Version};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Arguments as _, Row as _};
+
+use crate::append::{Answered, Commit, Verdict, expected_number, metadata_json, recorded_at};
+use crate::array::JsonText;
+use crate::error::reading;
+use crate::log::Log;
+use crate::log_state::LogState;
+use crate::schema_name::SchemaName;
+
+/// The statement that calls the function, for a schema.
+pub(crate) fn statement(schema: &SchemaName) -> String {
+    let placeholders =
+        (1..=OneEvent::ARGUMENTS).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ");
+    format!(
+        "SELECT status, stream_version, head, newest, newest_id, pipelined, deferred \
+         FROM {schema}.append_event({placeholders})"
+    )
+}
+
+/// An append of one event without a condition.
+#[derive(Clone, Copy)]
+pub(crate) struct OneEvent<'a> {
+    part: &'a AppendPart,
+    event: &'a NewEvent,
+}
+
+impl<'a> OneEvent<'a> {
+    /// How many arguments the function has.
+    const ARGUMENTS: usize = 18;
+    /// How many columns of its answer come before the snapshot's.
+    const COLUMNS: usize = 2;
+
+    /// The append, if it is one of these.
+    pub(crate) fn of(append: &'a Append) -> Option<Self> {
+        match append.parts() {
+            [part] if append.conditions().is_empty() => match part.events() {
+                [event] => Some(Self { part, event }),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether it goes into the outbox as well: that is the larger function's work.
+    pub(crate) fn is_published(self, log: &Log) -> bool {
+        log.outbox.as_ref().is_some_and(|outbox| outbox.admits(self.event, self.part.stream()))
+    }
+
+    /// The function's arguments, in its order.
+    pub(crate) fn arguments(self, log: &Log, commit: Commit) -> Result<PgArguments> {
+        let Self { part, event } = self;
+        let metadata = event.all_metadata();
+        let mut arguments = PgArguments::default();
+        macro_rules! add {
+            ($($value:expr),* $(,)?) => { $(
+                arguments.add($value).map_err(|error| {
+                    Error::invalid_input("an append can't be sent to the database").with_source(error)
+                })?;
+            )* };
+        }
+        add!(
+            &*log.lock_timeout,
+            commit.as_argument(),
+            recorded_at(log)?,
+            log.channel.as_deref(),
+            part.stream().map(|stream| stream.aggregate_type().as_str()),
+            part.stream().map(|stream| stream.aggregate_id()),
+            expected_number(part.expected()),
+            event.event_id().as_uuid(),
+            event.event_type().as_str(),
+            i32::try_from(event.payload_schema_version())
+                .map_err(|_| Error::invalid_input("a schema version is too large"))?,
+            JsonText::Borrowed(event.payload().as_json()),
+            metadata.tenant_id().map(uuid::Uuid::from),
+            metadata.actor_id(),
+            metadata.correlation_id(),
+            metadata.causation_id().map(uuid::Uuid::from),
+            metadata_json(metadata)?,
+            event.occurred(),
+            event.all_tags().iter().map(|tag| tag.as_str()).collect::<Vec<_>>(),
+        );
+        Ok(arguments)
+    }
+
+    /// The answer.
+    pub(crate) fn answered(self, row: &PgRow) -> Result<Answered> {
+        let snapshot = LogState::decode(row, Self::COLUMNS)?;
+        let is_deferred = row.try_get(Self::COLUMNS + LogState::COLUMNS).map_err(reading)?;
+        let version: Option<i64> = row.try_get(1).map_err(reading)?;
+        let version = match version {
+            None | Some(0) => None,
+            Some(version) => Some(Version::try_from(version)?),
+        };
+        let stream = self.part.stream().cloned();
+        let verdict = match row.try_get::<i32, _>(0).map_err(reading)? {
+            0 => {
+                let position = Position::from_raw(snapshot.head.to_raw() + 1);
+                let versions = stream.map(|stream| (stream, Version::after(version, 1)));
+                let versions = versions.into_iter().collect();
+                Verdict::Appended(Appended { first: position, last: position, versions, replayed: false })
+            }
+            1 => Verdict::IdTaken,
+            2 => Verdict::Conflict(Conflict::StreamVersion {
+                stream: stream.ok_or_else(crate::append::unexpected)?,
+                expected: self.part.expected(),
+                actual: version,
+            }),
+            _ => return Err(crate::append::unexpected()),
+        };
+        Ok(Answered { verdicts: vec![verdict], snapshot, is_deferred })
+    }
+}

@@ -1,0 +1,116 @@
+-- The same as append_events for one request of one event without a condition, which is what a lone caller mostly asks: no
+-- arrays to take apart, and a third of the statements. The lock and the settings are there for the same reasons.
+--
+-- status: 0 appended, 1 the event id is taken, 2 the stream is not as expected.
+CREATE FUNCTION {schema}.append_event(
+    p_lock_timeout text,
+    p_commit text,
+    p_recorded_at timestamptz,
+    p_channel text,
+    p_stream_type text,
+    p_stream_id uuid,
+    p_expected bigint,
+    p_event_id uuid,
+    p_event_type text,
+    p_schema_version integer,
+    p_payload jsonb,
+    p_tenant uuid,
+    p_actor text,
+    p_correlation uuid,
+    p_causation uuid,
+    p_metadata jsonb,
+    p_occurred timestamptz,
+    p_tags text[],
+    OUT status integer,
+    OUT stream_version bigint,
+    OUT head bigint,
+    OUT newest bigint,
+    OUT newest_id uuid,
+    OUT pipelined boolean,
+    OUT deferred boolean
+)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = 0
+SET jit = off
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $body$
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'an append needs a transaction of isolation level READ COMMITTED, not %',
+            upper(current_setting('transaction_isolation'))
+            USING ERRCODE = 'ES001';
+    END IF;
+
+    deferred := p_commit = 'pipelined';
+    IF NOT pg_try_advisory_xact_lock({lock_class}, '{schema}.events'::regclass::oid::integer) THEN
+        deferred := p_commit <> 'flushed';
+        PERFORM set_config('lock_timeout', p_lock_timeout, true);
+        PERFORM pg_advisory_xact_lock({lock_class}, '{schema}.events'::regclass::oid::integer);
+    END IF;
+
+    SELECT greatest(e.global_position, l.floor), e.global_position, e.event_id, l.pipelined
+    INTO STRICT head, newest, newest_id, pipelined
+    FROM {schema}.log l
+    LEFT JOIN LATERAL (
+        SELECT n.global_position, n.event_id FROM {schema}.events n ORDER BY n.global_position DESC LIMIT 1
+    ) e ON true;
+
+    status := 0;
+    IF p_stream_id IS NOT NULL THEN
+        stream_version := (
+            SELECT e.version FROM {schema}.events e
+            WHERE (e.aggregate_id, e.aggregate_type, e.version) >= (p_stream_id, p_stream_type, greatest(p_expected, 1))
+                AND (e.aggregate_id, e.aggregate_type, e.version) <= (p_stream_id, p_stream_type, 9223372036854775807)
+            ORDER BY e.aggregate_id DESC, e.aggregate_type DESC, e.version DESC LIMIT 1
+        );
+        IF stream_version IS NULL AND p_expected > 1 THEN
+            stream_version := (
+                SELECT e.version FROM {schema}.events e
+                WHERE (e.aggregate_id, e.aggregate_type, e.version) >= (p_stream_id, p_stream_type, 1)
+                    AND (e.aggregate_id, e.aggregate_type, e.version) <= (p_stream_id, p_stream_type, p_expected)
+                ORDER BY e.aggregate_id DESC, e.aggregate_type DESC, e.version DESC LIMIT 1
+            );
+        END IF;
+        stream_version := coalesce(stream_version, 0);
+        IF p_expected <> stream_version AND p_expected <> -1 AND (p_expected <> -2 OR stream_version = 0) THEN
+            status := 2;
+        END IF;
+    END IF;
+
+    IF status <> 0 THEN
+        -- A taken id comes first: it may be this very append, repeated.
+        IF EXISTS (SELECT FROM {schema}.events e WHERE e.event_id = p_event_id OFFSET 0) THEN
+            status := 1;
+        END IF;
+        deferred := false;
+        RETURN;
+    END IF;
+
+    p_recorded_at := coalesce(p_recorded_at, clock_timestamp());
+    INSERT INTO {schema}.events (
+        global_position, event_id, aggregate_id, aggregate_type, event_type, tenant_id, actor_id, version, timestamp,
+        payload, created_at, schema_version, correlation_id, causation_id, metadata, tags, append_index
+    ) VALUES (
+        head + 1, p_event_id, p_stream_id, p_stream_type, p_event_type, p_tenant, p_actor, stream_version + 1,
+        coalesce(p_occurred, p_recorded_at), p_payload, p_recorded_at, p_schema_version, p_correlation, p_causation,
+        p_metadata, p_tags, 0
+    ) ON CONFLICT (event_id) DO NOTHING;
+    IF NOT FOUND THEN
+        status := 1;
+        deferred := false;
+        RETURN;
+    END IF;
+
+    INSERT INTO {schema}.event_tags (tag, position) SELECT unnest(p_tags), head + 1;
+
+    IF deferred THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+    END IF;
+    IF p_channel IS NOT NULL THEN
+        PERFORM pg_notify(p_channel, '');
+    END IF;
+END
+$body$;
