@@ -7,7 +7,7 @@ from urllib.parse import urlparse
 
 from eventsourcing.dcb.api import DCBAppendCondition, DCBEvent, DCBQuery, DCBQueryItem
 from eventsourcing.dcb.postgres_tt import PostgresDCBRecorderTT
-from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.persistence import IntegrityError, PersistenceError, StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 
 from task import Absent, Conflict, preloaded
@@ -29,9 +29,15 @@ class Eventsourcing:
         self.threads = ThreadPoolExecutor(max_workers=64)
         self.streams = PostgresApplicationRecorder(self.datastore)
         self.boundaries = PostgresDCBRecorderTT(self.datastore)
-        for recorder in (self.streams, self.boundaries):
-            await self.call(recorder.create_table)
-        return self
+        # Several processes may open one database at once, and it does not expect that.
+        for attempts in range(50):
+            try:
+                for recorder in (self.streams, self.boundaries):
+                    await self.call(recorder.create_table)
+                return self
+            except PersistenceError:
+                await asyncio.sleep(0.02 * attempts)
+        raise RuntimeError("its tables can't be created")
 
     async def call(self, function, *arguments, **options):
         loop = asyncio.get_running_loop()
