@@ -3,7 +3,8 @@
 use common::{Event, Payload as Facts};
 use divan::{Bencher, black_box};
 use eventsource_core::{
-    Append, Error, ExpectedVersion, Filter, FilterItem, NewEvent, Payload, Position, RecordedEvent, StreamId, Version,
+    Append, Error, ExpectedVersion, Filter, FilterItem, NewEvent, Payload, Position, RecordedEvent, StreamId,
+    Version,
 };
 use uuid::Uuid;
 
@@ -77,7 +78,12 @@ fn recorded(number: u64) -> RecordedEvent {
     let stream = StreamId::new("Order", stream.0).expect("a stream");
     let version = Version::new(version).expect("a version");
     let event = new_event(&event).expect("an event");
-    RecordedEvent::new(event, Position::from_raw(number + 1), Some((stream, version)), chrono::DateTime::UNIX_EPOCH)
+    RecordedEvent::new(
+        event,
+        Position::from_raw(number + 1),
+        Some((stream, version)),
+        chrono::DateTime::UNIX_EPOCH,
+    )
 }
 
 fn new_event(event: &Event) -> Result<NewEvent, Error> {

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Outcome, Workload};
+use common::{Outcome, Report, Workload};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::arguments::{Arguments, Extent};
@@ -56,7 +56,6 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     let needed: BTreeSet<Program> = chosen.iter().map(|index| SYSTEMS[*index].program).collect();
     eprintln!("building");
     programs.build(&needed)?;
-    let machine_before = |postgres: Option<&str>| machine::describe(postgres);
     let directory = tempfile::Builder::new()
         .prefix("eventsource-benchmarks-")
         .tempdir()
@@ -65,7 +64,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         true => Some(Server::start().await?),
         false => None,
     };
-    let machine = machine_before(server.as_ref().map(|server| server.version.as_str()));
+    let machine = machine::describe(server.as_ref().map(|server| server.version.as_str()));
     let plan = Plan::new(arguments);
     let raw = programs.root().join("results/raw.jsonl");
     if let Some(parent) = raw.parent() {
@@ -153,8 +152,8 @@ impl Run<'_> {
         }
         let place = match self.places.provide(&self.measurer, system, cell).await? {
             Ok(place) => place,
-            Err(reason) => {
-                let outcome = Outcome::Absent { reason };
+            Err(failure) => {
+                let outcome = Report::from(Err(failure)).outcome;
                 return self.results.take(key, cell, system, round, &outcome);
             }
         };

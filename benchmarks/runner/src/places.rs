@@ -1,8 +1,9 @@
 use std::collections::HashMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use common::{Outcome, Workload};
+use common::{Failure, Outcome, Workload};
 
 use crate::error::{Error, Result};
 use crate::measure::{Assignment, Measurer};
@@ -18,7 +19,7 @@ const LARGEST_COPY: u64 = 100_000;
 pub(crate) struct Places<'a> {
     server: Option<&'a Server>,
     directory: PathBuf,
-    filled: HashMap<(&'static str, u64, &'static str), std::result::Result<Place, String>>,
+    filled: HashMap<(&'static str, u64, &'static str), std::result::Result<Place, Failure>>,
     count: u64,
 }
 
@@ -43,7 +44,7 @@ impl<'a> Places<'a> {
         measurer: &Measurer<'_>,
         system: &'static System,
         cell: &Cell,
-    ) -> Result<std::result::Result<Place, String>> {
+    ) -> Result<std::result::Result<Place, Failure>> {
         let size = cell.store_size();
         if system.backend == Backend::Memory {
             return Ok(Ok(Place { name: "memory".to_owned(), fill: size, temporary: false }));
@@ -93,7 +94,7 @@ impl<'a> Places<'a> {
         system: &'static System,
         size: u64,
         purpose: &str,
-    ) -> Result<std::result::Result<Place, String>> {
+    ) -> Result<std::result::Result<Place, Failure>> {
         if purpose == "payload" {
             let plain = (system.name, size, "");
             if let Some(Ok(plain)) = self.filled.get(&plain).cloned() {
@@ -113,9 +114,13 @@ impl<'a> Places<'a> {
         };
         let report = measurer.measure(system, &place.name, &assignment)?;
         match report.outcome {
-            Outcome::Absent { reason } | Outcome::Broken { reason } => {
+            Outcome::Absent { reason } => {
                 self.release(system, &place).await?;
-                Ok(Err(reason))
+                Ok(Err(Failure::Absent(reason)))
+            }
+            Outcome::Broken { reason } => {
+                self.release(system, &place).await?;
+                Ok(Err(Failure::Broken(format!("filling the store: {reason}"))))
             }
             Outcome::Rate { .. } | Outcome::Latencies { .. } | Outcome::Figure { .. } => {
                 if system.backend == Backend::Postgres {
@@ -163,7 +168,8 @@ fn bytes_in(directory: &Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(directory).map_err(Error::during(directory.display()))? {
         let entry = entry.map_err(Error::during(directory.display()))?;
-        bytes += entry.metadata().map_err(Error::during(directory.display()))?.len();
+        // Blocks, not length: some files are longer than what was written.
+        bytes += entry.metadata().map_err(Error::during(directory.display()))?.blocks() * 512;
     }
     Ok(bytes)
 }

@@ -151,8 +151,9 @@ impl Figure {
                 p99_ms: quantile(latencies, 0.99),
             }),
             Outcome::Latencies { latencies } => {
-                let p50 = quantile(latencies, 0.5).ok_or("nothing was delivered")?;
-                Ok(Self { value: p50, p50_ms: Some(p50), p99_ms: quantile(latencies, 0.99) })
+                // What a latency is judged by.
+                let p99 = quantile(latencies, 0.99).ok_or("nothing was delivered")?;
+                Ok(Self { value: p99, p50_ms: quantile(latencies, 0.5), p99_ms: Some(p99) })
             }
             Outcome::Figure { value } => Ok(Self { value: rounded(*value), p50_ms: None, p99_ms: None }),
             Outcome::Absent { reason } => Err(reason.clone()),

@@ -88,7 +88,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         program: Program::PeersMemory,
         largest: MILLION,
         note: "0.5, `MemStore`; `load_aggregate`, then `commit`: it checks no version, so a lost update is no conflict. It \
-               prints two lines per append, which go to /dev/null",
+               prints two lines per append, which go to /dev/null, keeps Rust values and encodes nothing",
     },
     System {
         name: "eventually-memory",
@@ -96,7 +96,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Peer,
         program: Program::PeersMemory,
         largest: MILLION,
-        note: "0.4, `eventually::inmemory::EventStore` with `Expected::Exact`",
+        note: "0.4, `eventually::inmemory::EventStore` with `Expected::Exact`; it keeps Rust values and encodes nothing",
     },
     System {
         name: "limit-memory",

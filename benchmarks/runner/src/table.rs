@@ -113,7 +113,7 @@ pub(crate) fn figure(
                 (Some(p50), Some(p99)) if plan.cells[cell].workload.counts_up() => {
                     format!(" ({} / {} ms)", number(p50), number(p99))
                 }
-                (_, Some(p99)) => format!(" (p99 {})", number(p99)),
+                (Some(p50), _) => format!(" (p50 {})", number(p50)),
                 _ => String::new(),
             };
             return format!("{}{latencies}", number(line.median));

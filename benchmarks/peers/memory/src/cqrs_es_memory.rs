@@ -14,8 +14,9 @@ impl System for CqrsEsMemory {
 
     async fn append(&self, stream: Stream, _expected: u64, events: Vec<Event>) -> Result<(), Failure> {
         let context = self.0.load_aggregate(&stream.0.to_string()).await.map_err(broken)?;
-        let events =
-            events.into_iter().map(|event| OrderEvent { event_type: event.event_type, payload: event.payload });
+        let events = events
+            .into_iter()
+            .map(|event| OrderEvent { event_type: event.event_type, payload: event.payload });
         self.0.commit(events.collect(), context, HashMap::new()).await.map_err(broken)?;
         Ok(())
     }

@@ -24,8 +24,9 @@ impl System for EventuallyMemory {
 
     async fn append(&self, stream: Stream, expected: u64, events: Vec<Event>) -> Result<(), Failure> {
         let expected = u32::try_from(expected).map_err(broken)?;
-        let events =
-            events.into_iter().map(|event| OrderEvent { event_type: event.event_type, payload: event.payload });
+        let events = events
+            .into_iter()
+            .map(|event| OrderEvent { event_type: event.event_type, payload: event.payload });
         let appended = self.0.clone().append(stream.0, Expected::Exact(expected), events.collect()).await;
         match appended {
             Ok(_) => Ok(()),

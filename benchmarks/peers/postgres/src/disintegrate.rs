@@ -27,12 +27,13 @@ enum OrderEvent {
 
 #[derive(Clone, Debug, PartialEq, Eq, Event, Serialize, Deserialize)]
 struct Facts {
+    // Ids become columns, and `order` is a word of SQL's.
     #[id]
-    order: String,
+    order_id: String,
     #[id]
-    course: String,
+    course_id: String,
     #[id]
-    student: String,
+    student_id: String,
     customer: String,
     number: u64,
     cents: u64,
@@ -90,9 +91,9 @@ impl System for Disintegrate {
 
     async fn decide(&self, event: CommonEvent) -> Result<(), Failure> {
         let event = order_event(event)?;
-        let OrderEvent::OrderPlaced(facts) = OrderEvent::OrderPlaced(event.facts().clone()) else { return Ok(()) };
-        let by_course: Query = query!(OrderEvent; course == facts.course);
-        let by_student: Query = query!(OrderEvent; student == facts.student);
+        let facts = event.facts();
+        let by_course: Query = query!(OrderEvent; course_id == facts.course_id);
+        let by_student: Query = query!(OrderEvent; student_id == facts.student_id);
         let boundary: Query = union!(by_course, by_student);
         let (_, last) = self.last(&boundary).await?;
         self.store.append(vec![event], boundary, last).await.map_err(judged)?;
@@ -160,15 +161,15 @@ impl OrderEvent {
 
 fn of_stream(stream: Stream) -> Query {
     let order = stream.0.to_string();
-    query!(OrderEvent; order == order)
+    query!(OrderEvent; order_id == order)
 }
 
 fn order_event(event: CommonEvent) -> Result<OrderEvent, Failure> {
     let payload = event.payload;
     let facts = Facts {
-        order: payload.order.to_string(),
-        course: payload.course,
-        student: payload.student,
+        order_id: payload.order.to_string(),
+        course_id: payload.course,
+        student_id: payload.student,
         customer: payload.customer,
         number: payload.number,
         cents: payload.cents,

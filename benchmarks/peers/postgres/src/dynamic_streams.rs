@@ -78,8 +78,9 @@ impl System for DynamicStreams {
     async fn preload(self: Arc<Self>, size: u64) -> Result<(), Failure> {
         let mut first = 0;
         while first < size {
-            let events: Vec<Event> =
-                (first..size.min(first + ROWS_AT_ONCE)).map(|number| Event::preloaded(number, size).2).collect();
+            let events: Vec<Event> = (first..size.min(first + ROWS_AT_ONCE))
+                .map(|number| Event::preloaded(number, size).2)
+                .collect();
             let types: Vec<&str> = events.iter().map(|event| event.event_type).collect();
             let payloads = events.iter().map(|event| serde_json::to_string(&event.payload));
             let payloads = payloads.collect::<Result<Vec<_>, _>>().map_err(broken)?;
@@ -111,8 +112,10 @@ impl DynamicStreams {
     }
 
     async fn append_if(&self, filter: &[Value], expected: i64, events: &[Event]) -> Result<(), Failure> {
-        let context =
-            format!("WITH context AS (SELECT MAX(sequence_number) AS max_seq FROM events WHERE {})", matching(filter));
+        let context = format!(
+            "WITH context AS (SELECT MAX(sequence_number) AS max_seq FROM events WHERE {})",
+            matching(filter)
+        );
         let number = filter.len() + 1;
         let first = number + 1;
         let sql = if events.len() == 1 {
@@ -141,7 +144,8 @@ impl DynamicStreams {
                 rows.join(" UNION ALL ")
             )
         };
-        let mut query = filter.iter().fold(sqlx::query(&sql), |query, value| query.bind(value)).bind(expected);
+        let mut query =
+            filter.iter().fold(sqlx::query(&sql), |query, value| query.bind(value)).bind(expected);
         let now = DateTime::<Utc>::from_timestamp(1_700_000_000, 0);
         for event in events {
             let payload = serde_json::to_value(&event.payload).map_err(broken)?;

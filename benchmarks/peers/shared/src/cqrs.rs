@@ -68,7 +68,10 @@ pub async fn append<R: PersistedEventRepository>(
 }
 
 /// Reads an aggregate's events and counts them.
-pub async fn read_stream<R: PersistedEventRepository>(repository: &R, stream: Stream) -> Result<u64, Failure> {
+pub async fn read_stream<R: PersistedEventRepository>(
+    repository: &R,
+    stream: Stream,
+) -> Result<u64, Failure> {
     let events = repository.get_events::<Order>(&stream.0.to_string()).await.map_err(broken)?;
     Ok(events.len() as u64)
 }

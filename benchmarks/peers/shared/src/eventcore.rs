@@ -2,8 +2,8 @@
 
 use common::{Failure, Payload, Stream, broken};
 use eventcore_types::{
-    BatchSize, Event, EventFilter, EventPage, EventReader, EventStore, EventStoreError, StreamId, StreamVersion,
-    StreamWrites,
+    BatchSize, Event, EventFilter, EventPage, EventReader, EventStore, EventStoreError, StreamId,
+    StreamVersion, StreamWrites,
 };
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -42,8 +42,11 @@ pub async fn append<S: EventStore>(
         .register_stream(id.clone(), StreamVersion::new(expected as usize))
         .map_err(broken)?;
     for event in events {
-        let event =
-            OrderEvent { stream: id.clone(), event_type: event.event_type.to_owned(), payload: event.payload };
+        let event = OrderEvent {
+            stream: id.clone(),
+            event_type: event.event_type.to_owned(),
+            payload: event.payload,
+        };
         writes = writes.append(event).map_err(broken)?;
     }
     match store.append_events(writes).await {
@@ -78,7 +81,8 @@ pub async fn feed<S: EventReader<Error: std::fmt::Debug>>(store: &S) -> Result<u
 /// Why nothing is found by type.
 pub const ONE_TYPE: &str = "a read asks for one Rust type, and an application's events are one enum";
 /// Why nothing is followed.
-pub const POLLED: &str = "no subscription: its projections ask again and again, by a framework that is no part of the store";
+pub const POLLED: &str =
+    "no subscription: its projections ask again and again, by a framework that is no part of the store";
 
 fn stream_id(stream: Stream) -> Result<StreamId, Failure> {
     StreamId::try_new(stream.0.to_string()).map_err(broken)

@@ -29,7 +29,8 @@ impl System for SqliteEs {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(std::time::Duration::from_secs(30))
             .foreign_keys(true);
-        let pool = SqlitePoolOptions::new().max_connections(10).connect_with(options).await.map_err(broken)?;
+        let pool =
+            SqlitePoolOptions::new().max_connections(10).connect_with(options).await.map_err(broken)?;
         sqlx::query(SCHEMA).execute(&pool).await.map_err(broken)?;
         Ok(Self(SqliteEventRepository::new(pool)))
     }

@@ -79,9 +79,11 @@ impl System for Embedded {
     async fn preload(self: Arc<Self>, size: u64) -> Result<(), Failure> {
         self.blocking(move |database| {
             for first in (0..size).step_by(2_000) {
-                let events = (first..size.min(first + 2_000)).map(|number| dcb_event(&Event::preloaded(number, size).2));
+                let events = (first..size.min(first + 2_000))
+                    .map(|number| dcb_event(&Event::preloaded(number, size).2));
                 let events = events.collect::<Result<Vec<_>, _>>();
-                let events = events.map_err(|failure| umadb_dcb::DcbError::InvalidArgument(failure.to_string()))?;
+                let events =
+                    events.map_err(|failure| umadb_dcb::DcbError::InvalidArgument(failure.to_string()))?;
                 database.append(events, None, None)?;
             }
             Ok(())

@@ -11,7 +11,10 @@ pub(crate) fn dcb_event(event: &Event) -> Result<DcbEvent, Failure> {
 
 /// All events about the event's course or its student.
 pub(crate) fn boundary(event: &Event) -> DcbQuery {
-    event.tags().into_iter().fold(DcbQuery::new(), |query, each| query.item(DcbQueryItem::new().tags([tag(each)])))
+    event
+        .tags()
+        .into_iter()
+        .fold(DcbQuery::new(), |query, each| query.item(DcbQueryItem::new().tags([tag(each)])))
 }
 
 pub(crate) fn of_stream(stream: Stream) -> DcbQuery {

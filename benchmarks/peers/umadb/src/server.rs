@@ -118,7 +118,8 @@ impl System for Server {
 
     async fn preload(self: Arc<Self>, size: u64) -> Result<(), Failure> {
         for first in (0..size).step_by(2_000) {
-            let events = (first..size.min(first + 2_000)).map(|number| dcb_event(&Event::preloaded(number, size).2));
+            let events =
+                (first..size.min(first + 2_000)).map(|number| dcb_event(&Event::preloaded(number, size).2));
             let events = events.collect::<Result<Vec<_>, _>>()?;
             self.client.append(events, None, None).await.map_err(broken)?;
         }
