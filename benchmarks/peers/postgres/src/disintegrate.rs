@@ -124,6 +124,16 @@ impl System for Disintegrate {
         Ok(self.last(&query!(OrderEvent)).await?.0)
     }
 
+    async fn preload(self: Arc<Self>, size: u64) -> Result<(), Failure> {
+        for first in (0..size).step_by(1_000) {
+            let events = (first..size.min(first + 1_000))
+                .map(|number| order_event(CommonEvent::preloaded(number, size).2));
+            let events = events.collect::<Result<Vec<_>, _>>()?;
+            self.store.append_without_validation(events).await.map_err(broken)?;
+        }
+        Ok(())
+    }
+
     async fn follow(&self, _deliveries: Arc<common::Deliveries>) -> Result<(), Failure> {
         Err(Failure::absent("its listeners poll, each behind a lock of its own; not measured"))
     }
