@@ -73,9 +73,9 @@ async fn append<S: System>(store: &Arc<S>, task: &Task) -> Result<Outcome, Failu
         let store = store.clone();
         let number = caller.unique(&seed);
         let stream = Stream::numbered(seed.seed << 40 | caller.index << 24, caller.done / 10);
+        let expected = caller.done % 10;
         async move {
-            let result =
-                append_alone(&*store, &mut caller, stream, caller.done % 10, number..number + 1).await;
+            let result = append_alone(&*store, &mut caller, stream, expected, number..number + 1).await;
             (caller, result)
         }
     })
