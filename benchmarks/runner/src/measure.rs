@@ -167,26 +167,26 @@ impl Drop for Running {
 }
 
 fn together(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
-    let mut all: Option<(u64, f64, u64, Vec<(u64, u64)>)> = None;
+    let mut all = None;
     for outcome in outcomes {
-        match outcome {
-            Outcome::Rate { done, seconds, retries, mut latencies } => match &mut all {
-                Some(all) => {
-                    all.0 += done;
-                    all.1 = all.1.max(seconds);
-                    all.2 += retries;
-                    all.3.append(&mut latencies);
+        all = Some(match (all, outcome) {
+            (
+                Some(Outcome::Rate { done, seconds, retries, mut latencies }),
+                Outcome::Rate { done: more, seconds: longest, retries: again, latencies: mut others },
+            ) => {
+                latencies.append(&mut others);
+                latencies.sort_unstable();
+                Outcome::Rate {
+                    done: done + more,
+                    seconds: seconds.max(longest),
+                    retries: retries + again,
+                    latencies,
                 }
-                None => all = Some((done, seconds, retries, latencies)),
-            },
-            other => return other,
-        }
+            }
+            (None, first @ Outcome::Rate { .. }) => first,
+            // One that has no figure leaves none for all.
+            (_, other) => return other,
+        });
     }
-    match all {
-        Some((done, seconds, retries, mut latencies)) => {
-            latencies.sort_unstable();
-            Outcome::Rate { done, seconds, retries, latencies }
-        }
-        None => Outcome::Broken { reason: "no process was started".to_owned() },
-    }
+    all.unwrap_or_else(|| Outcome::Broken { reason: "no process was started".to_owned() })
 }
