@@ -119,7 +119,7 @@ pub(crate) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// How many arguments the function has.
-    const ARGUMENTS: usize = 41;
+    const ARGUMENTS: usize = 42;
 
     /// The batch of these appends, which are valid and no two of which share an event id.
     pub(crate) fn new(appends: impl IntoIterator<Item = &'a Append>, log: &Log) -> Result<Self> {
