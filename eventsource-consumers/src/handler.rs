@@ -20,6 +20,14 @@ pub struct Context {
     pub purpose: Purpose,
 }
 
+impl Context {
+    /// A context, for who calls a handler without a consumer: tests do.
+    #[must_use]
+    pub fn new(purpose: Purpose) -> Self {
+        Self { purpose }
+    }
+}
+
 /// Handles one event after the other, at least once each: it must bear to see an event again after a crash. The event's
 /// id tells it.
 #[async_trait]

@@ -64,9 +64,13 @@ pub(crate) fn is_same<E: DomainEvent, R: Debug>(one: &Result<Vec<E>, R>, other: 
 
 /// The lines in which two lists of events differ, among those in which they don't.
 pub(crate) fn diff(expected: &[NewEvent], found: &[NewEvent]) -> String {
-    let (expected, found) = (in_lines(expected), in_lines(found));
+    diff_of_lines(&in_lines(expected), &in_lines(found))
+}
+
+/// The lines in which two texts differ, among those in which they don't.
+pub(crate) fn diff_of_lines(expected: &str, found: &str) -> String {
     let mut text = String::new();
-    for change in TextDiff::from_lines(&expected, &found).iter_all_changes() {
+    for change in TextDiff::from_lines(expected, found).iter_all_changes() {
         let sign = match change.tag() {
             ChangeTag::Delete => '-',
             ChangeTag::Insert => '+',

@@ -24,7 +24,9 @@ fn rule(package: &str) -> Option<Rule> {
             rule(&["eventsource-core"], &["test-servers"])
         }
         "eventsource-nats" => rule(&["eventsource-core"], &["eventsource-sqlite", "test-servers"]),
-        "eventsource-testing" => rule(&["eventsource-core"], &["eventsource-memory"]),
+        "eventsource-testing" => {
+            rule(&["eventsource-core", "eventsource-consumers"], &["eventsource-memory"])
+        }
         "conformance-tests" => rule(
             &["eventsource-core", "eventsource-consumers", "eventsource-testing"],
             &["eventsource-memory", "eventsource-sqlite", "eventsource-postgres", "test-servers"],

@@ -207,10 +207,11 @@ pub async fn contending_commands_over_several_aggregates_lose_nothing(cx: Cx) ->
             (purses(cx.store().clone()), UnitOfWork::new(cx.store().clone()).retry(persistent()));
         tokio::spawn(async move {
             let (from, to) = if number % 2 == 0 { (one, other) } else { (other, one) };
+            // Small enough that no purse runs out, whoever comes first.
             for _ in 0..5 {
                 work.execute((purses.participant(from), purses.participant(to)), |(from, to)| {
-                    from.execute(&Take(7))?;
-                    to.execute(&Put(7))
+                    from.execute(&Take(2))?;
+                    to.execute(&Put(2))
                 })
                 .await
                 .map_err(|error| Failure::new(format!("{error:?}")))?;
