@@ -17,7 +17,7 @@ struct Counter(Mutex<u32>);
 #[async_trait]
 impl EventHandler for Counter {
     async fn handle(&self, event: &RecordedEvent, _: &Context) -> Result<(), HandlerError> {
-        if event.event_type() == &"Poison" {
+        if event.event_type() == "Poison" {
             return Err("it can't be digested".into());
         }
         *self.0.lock().unwrap() += 1;
