@@ -1,0 +1,45 @@
+//! What a view's handler does on the writer's own connection.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod common;
+
+use common::{event, fresh, open, stream};
+use eventsource_core::{
+    Append, CheckpointSave, Conflict, ConsumerName, Delivery, EventStore, EventStoreExt, ExpectedVersion,
+    Filter, HandlerError, LogIdentity, Purpose, Record, RecordedEvent, Sink, Version,
+};
+use rusqlite::Transaction;
+
+/// The writer remembers the versions of streams that it wrote; a handler appends on the same connection, which
+/// `data_version` doesn't tell.
+#[tokio::test]
+async fn no_version_is_remembered_past_what_a_handler_appends() {
+    let (_directory, path) = fresh();
+    let store = open(&path).await;
+    let stream = stream();
+    let at = |version: u64| ExpectedVersion::Exact(Version::new(version).unwrap());
+    let append = |expected| store.append(Append::to_stream(stream.clone(), expected, [event("A")]));
+    append(ExpectedVersion::NoStream).await.unwrap();
+
+    let (inner, target) = (store.clone(), stream.clone());
+    let projection =
+        store.project(move |transaction: &Transaction<'_>, _: &RecordedEvent| -> Result<(), HandlerError> {
+            let reaction = Append::to_stream(target.clone(), ExpectedVersion::Any, [event("Reacted")]);
+            inner.append_in(transaction, reaction)?;
+            Ok(())
+        });
+    let queried = store.query(&Filter::all()).await.unwrap();
+    let log_id = store.log_id().await.unwrap();
+    let consumer = ConsumerName::new("reacting").unwrap();
+    let record = Record::Checkpoint(CheckpointSave::first(consumer, log_id).scanned_to(queried.head));
+    let delivery = Delivery { events: queried.events, record, purpose: Purpose::Live, timeout: None };
+    projection.deliver(&delivery).await.unwrap();
+
+    // This one first: a wrong version that is accepted runs into the unique index, after which all is looked up anew.
+    append(at(2)).await.unwrap();
+    let refused = append(at(2)).await.unwrap_err();
+    assert!(matches!(
+        refused.conflict(),
+        Some(Conflict::StreamVersion { actual: Some(actual), .. }) if actual.get() == 3
+    ));
+}
