@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use eventsource_core::{
     ConsumerName, DeadLetter, DeadLetterKey, DeadLetterQuery, DeadLetterState, DeliveryFailure, Error,
-    Filter, NewDeadLetter, Position, ReadOptions, Result, Sink,
+    Filter, NewDeadLetter, Position, ReadOptions, Result, Sink, WithCauses,
 };
 
 use crate::ConsumerStore;
 use crate::consumer::retrial;
 use crate::handler::IntoSink;
-use crate::pump::describe;
 
 /// Tries parked events again, with the consumer's own handler.
 ///
@@ -129,7 +128,9 @@ impl DeadLetterOffice {
         let delivery = retrial(event.clone(), key.clone(), by, Some(self.timeout));
         let error = match self.sink.deliver(&delivery).await.map_err(|error| error.cause) {
             Ok(()) => return Ok(Trial::Resolved),
-            Err(DeliveryFailure::Event { error, .. } | DeliveryFailure::Page(error)) => describe(&*error),
+            Err(DeliveryFailure::Event { error, .. } | DeliveryFailure::Page(error)) => {
+                WithCauses(&*error).to_string()
+            }
             // Not the event's fault; it counts as tried by somebody until it is taken for abandoned.
             Err(DeliveryFailure::Store(error)) => {
                 self.put_back(&letter, event, &letter.error, letter.attempts).await?;

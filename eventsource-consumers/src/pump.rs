@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use eventsource_core::{
     Checkpoint, CheckpointSave, Conflict, ConsumerName, Delivery, DeliveryError, DeliveryFailure, Error,
-    Fence, HandlerError, NewDeadLetter, Position, Purpose, Record, RecordedEvent, Result, Sink,
+    Fence, HandlerError, NewDeadLetter, Position, Purpose, Record, RecordedEvent, Result, Sink, WithCauses,
 };
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -323,7 +323,7 @@ impl Run<'_> {
         let Pump { control, settings, name, store, .. } = self.pump;
         control.update(|status| status.failures += 1);
         let event = page.events[page.next].clone();
-        let text = describe(&*error);
+        let text = WithCauses(&*error).to_string();
         tracing::warn!(consumer = %name, event = %event.id(), position = %event.position(), attempt = page.attempts, "the handler failed");
         if page.attempts < settings.policy.attempts {
             control.update(|status| status.state = State::Retrying);
@@ -447,16 +447,4 @@ async fn at(moment: Option<Instant>) {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
     }
-}
-
-/// An error with its causes, for people.
-pub(crate) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

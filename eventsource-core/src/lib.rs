@@ -69,6 +69,7 @@ mod tenant_store;
 mod unit_of_work;
 mod view;
 mod views;
+mod with_causes;
 mod with_context;
 
 pub use aggregate::Aggregate;
@@ -127,6 +128,7 @@ pub use store::EventStore;
 pub use store_ext::EventStoreExt;
 pub use stream::{ExpectedVersion, StreamId, Version};
 pub use tag::Tag;
+pub use with_causes::WithCauses;
 pub use with_context::WithContext;
 
 /// See the [trait](trait@DomainEvent).

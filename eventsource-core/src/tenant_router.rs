@@ -30,8 +30,9 @@ pub use routed::Routed;
 /// use std::sync::Arc;
 ///
 /// use eventsource_core::{EventStore, EventStoreExt, NewEvent, Result, TenantId, TenantRouter};
+/// # use eventsource_core::Error;
 ///
-/// # async fn open_file(path: String) -> Result<Arc<dyn EventStore>> { todo!() }
+/// # async fn open_file(path: String) -> Result<Arc<dyn EventStore>> { Err(Error::unavailable(path)) }
 /// # async fn example(tenant: TenantId) -> Result<()> {
 /// // One SQLite file for each tenant:
 /// let router = TenantRouter::new(|tenant: TenantId| open_file(format!("{tenant}.db")));

@@ -1,9 +1,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use eventsource_core::{Aggregate, DomainEvent, RecordedEvent};
+use eventsource_core::{Aggregate, DomainEvent, RecordedEvent, WithCauses};
 
-use crate::story::{Story, causes, encoded, is_same};
+use crate::story::{Story, encoded, is_same};
 use crate::{Then, recorded_log};
 
 /// Begins a test of an aggregate: these events have happened. Then say `when` and `then`.
@@ -128,7 +128,7 @@ impl<A: Aggregate> Given<A> {
         for recorded in &self.history {
             match A::Event::decode(recorded) {
                 Ok(event) => state.apply(&event),
-                Err(error) => panic!("a given event does not come back: {error}{}", causes(&error)),
+                Err(error) => panic!("a given event does not come back: {}", WithCauses(&error)),
             }
         }
         state

@@ -1,8 +1,8 @@
 use std::fmt;
 
-use eventsource_core::{Decision, DomainEvent, NewEvent, RecordedEvent, Views, known_of};
+use eventsource_core::{Decision, DomainEvent, NewEvent, RecordedEvent, Views, WithCauses, known_of};
 
-use crate::story::{Story, causes, encoded, is_same};
+use crate::story::{Story, encoded, is_same};
 use crate::{Then, recorded_log};
 
 /// Begins a test of a decision over a boundary, or of views: the log holds these events. Then say `when` and `then`.
@@ -106,7 +106,7 @@ impl GivenLog {
 fn folded<V: Views>(views: &V, log: &[RecordedEvent]) -> V::State {
     match known_of(views, log) {
         Ok(state) => state,
-        Err(error) => panic!("what is to be known can't be read: {error}{}", causes(&error)),
+        Err(error) => panic!("what is to be known can't be read: {}", WithCauses(&error)),
     }
 }
 

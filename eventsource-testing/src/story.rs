@@ -1,6 +1,6 @@
 use std::fmt::{Debug, Write as _};
 
-use eventsource_core::{DomainEvent, NewEvent, RecordedEvent};
+use eventsource_core::{DomainEvent, NewEvent, RecordedEvent, WithCauses};
 use similar::{ChangeTag, TextDiff};
 
 /// What a test has told so far, for the message of its failure.
@@ -37,7 +37,7 @@ pub(crate) fn encoded<E: DomainEvent>(events: &[E]) -> Vec<NewEvent> {
     let encode = |event: &E| event.encode();
     match events.iter().map(encode).collect() {
         Ok(events) => events,
-        Err(error) => panic!("an event can't be stored: {error}{}", causes(&error)),
+        Err(error) => panic!("an event can't be stored: {}", WithCauses(&error)),
     }
 }
 
@@ -94,16 +94,6 @@ pub(crate) fn indented(text: &str) -> String {
         let _ = writeln!(indented, "  {line}");
         indented
     })
-}
-
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = String::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 fn in_a_line(event: &NewEvent) -> String {

@@ -1,5 +1,4 @@
 use std::collections::{HashMap, VecDeque};
-use std::error::Error as StdError;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +8,7 @@ use tokio::time::timeout;
 
 use super::lease::Lease;
 use super::{Relay, RelayReport, is_passing};
-use crate::{ClaimId, Error, ErrorKind, EventId, OutboxEntry, Outcome, Result, Settlement};
+use crate::{ClaimId, ErrorKind, EventId, OutboxEntry, Outcome, Result, Settlement, WithCauses};
 
 /// One claim, from the first publishing to the last settling.
 pub(super) struct Batch<'r> {
@@ -70,7 +69,7 @@ impl<'r> Batch<'r> {
         let publishing = AssertUnwindSafe(self.relay.publisher.publish(&entry.event)).catch_unwind();
         let (error, is_final) = match timeout(config.publish_timeout, publishing).await {
             Ok(Ok(Ok(()))) => return Settlement::published(event_id),
-            Ok(Ok(Err(error))) => (with_causes(&error), error.kind() == ErrorKind::InvalidInput),
+            Ok(Ok(Err(error))) => (WithCauses(&error).to_string(), error.kind() == ErrorKind::InvalidInput),
             Ok(Err(_)) => ("the publisher panicked".to_owned(), false),
             Err(_) => (format!("not published within {:?}", config.publish_timeout), false),
         };
@@ -144,16 +143,4 @@ fn by_stream(entries: Vec<OutboxEntry>) -> Vec<VecDeque<OutboxEntry>> {
         }
     }
     groups
-}
-
-/// An error's sentence and those of its causes.
-fn with_causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
