@@ -8,10 +8,11 @@ use eventsource_core::{
     Append, AppendCondition, Appended, Clock, Conflict, Error, EventType, ExpectedVersion, Filter,
     FilterItem, Metadata, NewEvent, Position, Result, Scope, StreamId, Version,
 };
+use sqlx::Row as _;
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{Arguments as _, Row as _};
 use uuid::Uuid;
 
+use crate::arguments::add;
 use crate::array::{JsonText, array_literal};
 use crate::blockers::Earlier;
 use crate::config::PayloadIndex;
@@ -147,14 +148,8 @@ impl<'a> Batch<'a> {
         let recorded_at = recorded_at(log)?;
         let asking = Asking { appends: self.appends, request_parts: self.request_parts.clone() };
         let mut arguments = PgArguments::default();
-        macro_rules! add {
-            ($($value:expr),* $(,)?) => { $(
-                arguments.add($value).map_err(|error| {
-                    Error::invalid_input("an append can't be sent to the database").with_source(error)
-                })?;
-            )* };
-        }
         add!(
+            arguments,
             &*log.lock_timeout,
             commit.as_argument(),
             recorded_at,

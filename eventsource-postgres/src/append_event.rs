@@ -1,10 +1,11 @@
 //! An append of one event without a condition, as the arguments of `append_event`, and its answer as a verdict.
 
 use eventsource_core::{Append, AppendPart, Appended, Conflict, Error, NewEvent, Position, Result, Version};
+use sqlx::Row as _;
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{Arguments as _, Row as _};
 
 use crate::append::{Answered, Commit, Verdict, expected_number, metadata_json, recorded_at};
+use crate::arguments::add;
 use crate::array::JsonText;
 use crate::error::reading;
 use crate::log::Log;
@@ -55,14 +56,8 @@ impl<'a> OneEvent<'a> {
         let Self { part, event } = self;
         let metadata = event.all_metadata();
         let mut arguments = PgArguments::default();
-        macro_rules! add {
-            ($($value:expr),* $(,)?) => { $(
-                arguments.add($value).map_err(|error| {
-                    Error::invalid_input("an append can't be sent to the database").with_source(error)
-                })?;
-            )* };
-        }
         add!(
+            arguments,
             &*log.lock_timeout,
             commit.as_argument(),
             recorded_at(log)?,

@@ -6,6 +6,7 @@
 
 mod append;
 mod append_event;
+mod arguments;
 mod array;
 mod blockers;
 mod call;

@@ -7,16 +7,15 @@ use eventsource_core::{
     Claim, ClaimId, ClaimRequest, Error, EventId, Outbox, OutboxEntry, OutboxStatistics, Outcome,
     RecordedEvent, Result, Settlement, to_microseconds,
 };
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction};
+use sqlx::postgres::PgRow;
+use sqlx::{Postgres, Row as _, Transaction};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::connection::ReadConnection;
 use crate::error::{Asked, Failure, reading};
-use crate::log::Log;
+use crate::log::{Log, Statement};
 use crate::row::json_text;
 
 /// The class of the outbox's advisory lock; the key is its table's oid, unique in a database.
@@ -30,7 +29,7 @@ impl Outbox for PostgresStore {
         let claiming = async {
             let mut change = log.change_outbox().await?;
             let claim = log
-                .outbox_statement(include_str!("sql/claim.sql"))
+                .statement(include_str!("sql/claim.sql"))
                 .bind(change.now)
                 .bind(i64::try_from(request.limit()).unwrap_or(i64::MAX))
                 .bind(after(change.now, request.lease()))
@@ -51,7 +50,7 @@ impl Outbox for PostgresStore {
             let mut change = log.change_outbox().await?;
             let columns = Columns::of(settlements, change.now);
             let settle = log
-                .outbox_statement(include_str!("sql/settle.sql"))
+                .statement(include_str!("sql/settle.sql"))
                 .bind(claim.as_uuid())
                 .bind(change.now)
                 .bind(columns.event_ids)
@@ -71,10 +70,8 @@ impl Outbox for PostgresStore {
     async fn extend(&self, claim: ClaimId, lease: Duration) -> Result<u64> {
         let sql = "UPDATE {schema}.event_outbox SET held_until = $3 WHERE claim_id = $1 AND held_until > $2";
         let log = self.log()?;
-        log.run_on_outbox(|now| {
-            log.outbox_statement(sql).bind(claim.as_uuid()).bind(now).bind(after(now, lease))
-        })
-        .await
+        log.run_on_outbox(|now| log.statement(sql).bind(claim.as_uuid()).bind(now).bind(after(now, lease)))
+            .await
     }
 
     async fn failed(&self, limit: usize) -> Result<Vec<OutboxEntry>> {
@@ -82,7 +79,7 @@ impl Outbox for PostgresStore {
                    WHERE status = 'failed' AND position IS NOT NULL ORDER BY position LIMIT $1";
         let log = self.log()?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = log.read_outbox(log.outbox_statement(sql).bind(limit)).await?;
+        let rows = log.read_outbox(log.statement(sql).bind(limit)).await?;
         rows.iter().map(entry).collect()
     }
 
@@ -91,18 +88,18 @@ impl Outbox for PostgresStore {
                    WHERE status = 'failed' AND position IS NOT NULL AND ($1::uuid[] IS NULL OR event_id = ANY ($1))";
         let log = self.log()?;
         let ids = events.map(|events| events.iter().map(|event| event.as_uuid()).collect::<Vec<_>>());
-        log.run_on_outbox(|_| log.outbox_statement(sql).bind(ids)).await
+        log.run_on_outbox(|_| log.statement(sql).bind(ids)).await
     }
 
     async fn delete_published(&self, older_than: Duration) -> Result<u64> {
         let sql = "DELETE FROM {schema}.event_outbox WHERE status = 'published' AND published_at <= $1";
         let log = self.log()?;
-        log.run_on_outbox(|now| log.outbox_statement(sql).bind(before(now, older_than))).await
+        log.run_on_outbox(|now| log.statement(sql).bind(before(now, older_than))).await
     }
 
     async fn statistics(&self) -> Result<OutboxStatistics> {
         let log = self.log()?;
-        let count = log.outbox_statement(include_str!("sql/outbox_statistics.sql")).bind(log.own_time()?);
+        let count = log.statement(include_str!("sql/outbox_statistics.sql")).bind(log.own_time()?);
         let rows = log.read_outbox(count).await?;
         let row = rows.first().ok_or_else(|| Error::backend("the database counts nothing"))?;
         statistics(row).map_err(reading)
@@ -122,16 +119,11 @@ impl Change {
 }
 
 impl Log {
-    /// A statement on this schema.
-    fn outbox_statement(&self, sql: &str) -> Query<'static, Postgres, PgArguments> {
-        let sql = self.schema.fill_in(sql).replace("{lock_class}", &LOCK_CLASS.to_string());
-        sqlx::query(AssertSqlSafe(sql)).persistent(self.is_preparing())
-    }
-
     async fn change_outbox(&self) -> Result<Change> {
         let begin = self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED");
         let mut transaction = begin.await.map_err(reading)?;
-        let lock = self.outbox_statement(include_str!("sql/outbox_lock.sql"));
+        let lock = self
+            .statement(&include_str!("sql/outbox_lock.sql").replace("{lock_class}", &LOCK_CLASS.to_string()));
         let lock = lock.bind(self.lock_timeout.clone()).bind(self.own_time()?);
         let locked = lock.fetch_one(&mut *transaction).await;
         let now = locked.and_then(|row| row.try_get("now")).map_err(reading)?;
@@ -139,10 +131,7 @@ impl Log {
     }
 
     /// Runs one statement under the outbox's lock, and tells how many rows it has changed.
-    async fn run_on_outbox(
-        &self,
-        query: impl FnOnce(DateTime<Utc>) -> Query<'static, Postgres, PgArguments>,
-    ) -> Result<u64> {
+    async fn run_on_outbox(&self, query: impl FnOnce(DateTime<Utc>) -> Statement) -> Result<u64> {
         let running = async {
             let mut change = self.change_outbox().await?;
             let done = query(change.now).execute(&mut *change.transaction).await.map_err(reading)?;
@@ -156,7 +145,7 @@ impl Log {
         timeout(self.answer_timeout, work).await.unwrap_or_else(|_| Err(Failure::timed_out().to_error()))
     }
 
-    async fn read_outbox(&self, query: Query<'static, Postgres, PgArguments>) -> Result<Vec<PgRow>> {
+    async fn read_outbox(&self, query: Statement) -> Result<Vec<PgRow>> {
         let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
         let rows = query.fetch_all(&mut *connection).await.map_err(reading)?;
         connection.release().await?;

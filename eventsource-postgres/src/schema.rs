@@ -51,6 +51,7 @@ pub(crate) async fn migrate(pool: &PgPool, schema: &SchemaName, index: &PayloadI
     }
     for (number, scripts) in (1_i32..).zip(MIGRATIONS).skip(version) {
         for script in scripts {
+            let script = script.replace("{lock_log}", include_str!("sql/lock_log.sql").trim_end());
             let script = script.replace("{lock_class}", &LOG_LOCK_CLASS.to_string());
             run(&mut transaction, schema, &script).await?;
         }
