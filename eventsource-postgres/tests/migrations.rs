@@ -6,10 +6,10 @@ mod support;
 
 use std::time::Duration;
 
-use eventsource_core::{ErrorKind, EventStore, EventStoreExt, Filter};
+use eventsource_core::{Append, ErrorKind, EventStore, EventStoreExt, Filter};
 use eventsource_postgres::{PayloadIndex, PostgresStore};
 use futures_util::future::join_all;
-use support::{config, database, one, run, small};
+use support::{config, database, event, one, run, small};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_at_once_create_one_log() {
@@ -59,6 +59,36 @@ async fn a_newer_log_is_refused() {
     let error = PostgresStore::connect(config).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Backend);
     assert!(error.to_string().contains("version 99"), "{error}");
+}
+
+#[tokio::test]
+async fn a_log_of_the_first_version_gets_the_functions_of_today_and_keeps_its_events() {
+    let config = config("older").await;
+    let store = PostgresStore::connect(config.clone()).await.unwrap();
+    store.append(one("Before")).await.unwrap();
+    let functions = "SELECT FROM pg_proc WHERE pronamespace = 'public'::regnamespace";
+    let count = run(store.pool(), functions).await;
+    // The older functions had the same arguments and another body.
+    let older = "
+        DELETE FROM eventsource_migrations WHERE version > 1;
+        DO $$
+        DECLARE
+            v_source text := pg_get_functiondef('append_events'::regproc);
+        BEGIN
+            EXECUTE overlay(v_source PLACING 'RAISE ''older'';' FROM strpos(v_source, 'IF current_setting') FOR 0);
+        END $$";
+    run(store.pool(), older).await;
+    let two = || Append::events([event("Two"), event("Two")]);
+    assert!(store.append(two()).await.is_err(), "the function is not the older one");
+    let upgraded = PostgresStore::connect(config).await.unwrap();
+    // Also through the store that was open all the time.
+    for store in [&upgraded, &store] {
+        store.append(two()).await.unwrap();
+    }
+    assert_eq!(upgraded.query(&Filter::all()).await.unwrap().events.len(), 5);
+    assert_eq!(run(store.pool(), functions).await, count);
+    store.close().await.unwrap();
+    upgraded.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 -- The way into the log. Every writer calls it: one append or a batch of them, of a store or of a caller's transaction. (An
--- append of one event without a condition takes the short cut, append_event.)
+-- append of one event without a condition takes the short cut, append_event.) A migration may run this on a log that has an
+-- older version of it, while stores are at work: it has to keep its arguments.
 --
 -- Its statements must each be one index look-up, on an empty, an un-analysed and a large table alike, because their plans
 -- are made once for a connection's life. Hence the settings: a generic plan at once, nothing but index scans and nested
@@ -8,7 +9,7 @@
 -- The lowest position behind p_after of an event that carries all of p_tags and has one of p_types; of any event, where
 -- both are empty. Each tag, and all types together, is a list of positions in order; they are joined by leaping from
 -- list to list, so the rarest one bounds the work, whatever the statistics know.
-CREATE FUNCTION {schema}.first_match(p_tags text[], p_types text[], p_after bigint) RETURNS bigint
+CREATE OR REPLACE FUNCTION {schema}.first_match(p_tags text[], p_types text[], p_after bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE
 AS $body$
 DECLARE
@@ -60,7 +61,7 @@ $body$;
 
 -- The lowest position that p_query finds: SQL text of the store's own making that holds placeholders and no value. The
 -- planner knows the values ($1) and where to begin ($2), and may use every kind of scan: a payload index has only bitmaps.
-CREATE FUNCTION {schema}.first_found(p_query text, p_values text[], p_after bigint) RETURNS bigint
+CREATE OR REPLACE FUNCTION {schema}.first_found(p_query text, p_values text[], p_after bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE
 SET enable_bitmapscan = on
 SET enable_hashjoin = on
@@ -79,7 +80,7 @@ $body$;
 -- within lists come as one flat array and, for each owner, the ordinal at which its share ends.
 --
 -- statuses: 0 appended, 1 an event id is taken, 2 a stream is not as expected, 3 a condition's filter matched.
-CREATE FUNCTION {schema}.append_events(
+CREATE OR REPLACE FUNCTION {schema}.append_events(
     p_lock_timeout text,
     -- 'flushed', 'pipelined', or 'contended': pipelined only if another writer holds the log's lock
     p_commit text,
@@ -182,17 +183,18 @@ BEGIN
     {lock_log}
     v_head := head;
 
+    -- Ids that are made in the order of time lie behind all that are stored: only the others are looked up.
     SELECT array_agg(u.request) INTO v_taken
-    FROM unnest(p_event_ids, p_event_requests) AS u(id, request)
-    WHERE EXISTS (SELECT FROM {schema}.events e WHERE e.event_id = u.id OFFSET 0);
+    FROM (SELECT unnest(p_event_ids) AS id, unnest(p_event_requests) AS request) u
+    WHERE u.id <= (SELECT e.event_id FROM {schema}.events e ORDER BY e.event_id DESC LIMIT 1)
+        AND EXISTS (SELECT FROM {schema}.events e WHERE e.event_id = u.id OFFSET 0);
 
     -- Row comparisons, because only the index that begins with aggregate_id can do them. Equalities would let the planner
     -- take the one on aggregate_type while the log is small, and keep that plan.
     -- A look-up reads all that matches on an index page, not only the newest. So it begins at the version that the batch
     -- expects, which nearly always is the newest, and begins anew where there is nothing from there on.
-    SELECT array_agg(coalesce(s.version, 0) ORDER BY s.ordinality) INTO v_versions
-    FROM (
-        SELECT u.ordinality, coalesce(
+    v_versions := ARRAY(
+        SELECT coalesce(
             (
                 SELECT e.version FROM {schema}.events e
                 WHERE (e.aggregate_id, e.aggregate_type, e.version) >= (u.id, u.type, u.at_least)
@@ -204,10 +206,13 @@ BEGIN
                 WHERE (e.aggregate_id, e.aggregate_type, e.version) >= (u.id, u.type, 1)
                     AND (e.aggregate_id, e.aggregate_type, e.version) <= (u.id, u.type, u.at_least)
                 ORDER BY e.aggregate_id DESC, e.aggregate_type DESC, e.version DESC LIMIT 1
-            ) END
-        ) AS version
-        FROM unnest(p_stream_types, p_stream_ids, p_stream_at_least) WITH ORDINALITY AS u(type, id, at_least, ordinality)
-    ) s;
+            ) END,
+            0
+        )
+        FROM (
+            SELECT unnest(p_stream_types) AS type, unnest(p_stream_ids) AS id, unnest(p_stream_at_least) AS at_least
+        ) u
+    );
 
     part_versions := array_fill(NULL::bigint, ARRAY[cardinality(p_part_streams)]);
     firsts := array_fill(NULL::bigint, ARRAY[v_requests]);
@@ -329,20 +334,20 @@ BEGIN
         firsts[e.request] + e.index, e.id, p_stream_ids[p_part_streams[e.part]], p_stream_types[p_part_streams[e.part]],
         e.type, e.tenant, e.actor, part_versions[e.part] + e.offset_in_part, coalesce(e.occurred, p_recorded_at),
         e.payload, p_recorded_at, e.schema_version, e.correlation, e.causation, e.metadata, e.tags::text[], e.index
-    FROM unnest(
-        p_event_requests, p_event_indexes, p_event_parts, p_event_offsets, p_event_ids, p_event_types,
-        p_event_schema_versions, p_event_payloads, p_event_tenants, p_event_actors, p_event_correlations,
-        p_event_causations, p_event_metadata, p_event_occurred, p_event_tags
-    ) AS e(
-        request, index, part, offset_in_part, id, type,
-        schema_version, payload, tenant, actor, correlation,
-        causation, metadata, occurred, tags
-    )
+    FROM (
+        SELECT
+            unnest(p_event_requests) AS request, unnest(p_event_indexes) AS index, unnest(p_event_parts) AS part,
+            unnest(p_event_offsets) AS offset_in_part, unnest(p_event_ids) AS id, unnest(p_event_types) AS type,
+            unnest(p_event_schema_versions) AS schema_version, unnest(p_event_payloads) AS payload,
+            unnest(p_event_tenants) AS tenant, unnest(p_event_actors) AS actor,
+            unnest(p_event_correlations) AS correlation, unnest(p_event_causations) AS causation,
+            unnest(p_event_metadata) AS metadata, unnest(p_event_occurred) AS occurred, unnest(p_event_tags) AS tags
+    ) e
     WHERE firsts[e.request] IS NOT NULL;
 
     INSERT INTO {schema}.event_tags (tag, position)
     SELECT t.tag, firsts[p_event_requests[t.event]] + p_event_indexes[t.event]
-    FROM unnest(p_tag_events, p_tag_tags) AS t(event, tag)
+    FROM (SELECT unnest(p_tag_events) AS event, unnest(p_tag_tags) AS tag) t
     WHERE firsts[p_event_requests[t.event]] IS NOT NULL;
 
     IF cardinality(p_outbox) > 0 THEN
