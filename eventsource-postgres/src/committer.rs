@@ -76,8 +76,7 @@ impl Committer {
             Some(held) => held,
             None => self.next_request().await?,
         };
-        // Whoever was told the last verdicts may ask again at once: let them, before the batch is closed.
-        tokio::task::yield_now().await;
+        self.await_others().await;
         let mut size = Size::default();
         size.add(&first.append);
         let mut batch = vec![first];
@@ -102,6 +101,15 @@ impl Committer {
             self.kept = None;
         }
         self.queue.recv().await
+    }
+
+    /// Lets those ask again who were told the last verdicts, before the batch is closed: as long as some do.
+    async fn await_others(&self) {
+        let mut waiting = None;
+        while waiting != Some(self.queue.len()) && self.queue.len() < self.batch_limit {
+            waiting = Some(self.queue.len());
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn commit(&mut self, requests: Vec<Request>) {
