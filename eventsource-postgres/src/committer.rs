@@ -6,7 +6,7 @@ use std::time::Duration;
 use eventsource_core::{Append, Appended, ChangeSignal, Error, EventId, Position, Result};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{AssertSqlSafe, Executor as _, Postgres};
+use sqlx::{AssertSqlSafe, Executor as _, Postgres, Row as _};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -158,6 +158,30 @@ impl Committer {
         self.replies.spawn(reply.settle_and_tell());
     }
 
+    /// A connection of the pool that is in no transaction. The driver (sqlx 0.9.0) gives one back with its transaction
+    /// open if a `begin` is given up while its answer is awaited, and what is appended there would not be committed.
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, Failure> {
+        let nothing = |error| Failure::new(error, Asked::Nothing);
+        let mut connection = self.log.pool.acquire().await.map_err(nothing)?;
+        let checking = async {
+            // As one message, this begins its own transaction, at the same time, unless there is one already.
+            let row = connection.fetch_one(sqlx::raw_sql("SELECT now() = statement_timestamp()")).await?;
+            if !row.try_get::<bool, _>(0)? {
+                sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
+            }
+            Ok(())
+        };
+        match timeout(self.log.answer_timeout, checking).await {
+            Ok(checked) => checked.map_err(nothing)?,
+            Err(_) => {
+                // Nobody may be given this connection: its answer could still come.
+                drop(connection.detach());
+                return Err(nothing(io::Error::from(io::ErrorKind::TimedOut).into()));
+            }
+        }
+        Ok(connection)
+    }
+
     /// Calls the function in a transaction of its own and waits for the commit.
     async fn call_and_commit(&mut self, call: Call) -> Result<PgRow, Failure> {
         let nothing = |error| Failure::new(error, Asked::Nothing);
@@ -167,7 +191,7 @@ impl Committer {
             Statements::Prepared => {
                 let (mut connection, since) = match self.kept.take() {
                     Some(kept) => kept,
-                    None => (pool.acquire().await.map_err(nothing)?, Instant::now()),
+                    None => (self.acquire().await?, Instant::now()),
                 };
                 let call = self.log.call_function(&mut connection, call);
                 match timeout(*answer_timeout, call).await {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use eventsource_core::{ErrorKind, EventStore, EventStoreExt, ExpectedVersion, Filter};
 use eventsource_postgres::{PostgresConfig, PostgresStore};
+use sqlx::Connection as _;
 use support::{config, event, one, order, run, store, to_new};
 
 #[tokio::test]
@@ -131,4 +132,21 @@ async fn a_pool_of_one_connection_is_enough() {
     changes.changed().await.unwrap();
     store.append_to_stream(stream, ExpectedVersion::StreamExists, vec![event("B")]).await.unwrap();
     store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_append_is_committed_also_where_somebody_gave_up_to_begin_a_transaction() {
+    let config = config("given_up").await;
+    let store = PostgresStore::connect(config.clone().max_connections(1)).await.unwrap();
+    let other = PostgresStore::connect(config).await.unwrap();
+    for number in 1..=3 {
+        // The only connection, which goes back to the pool while the answer to BEGIN is awaited.
+        let mut connection = store.pool().acquire().await.unwrap();
+        drop(futures_util::poll!(Box::pin(connection.begin())));
+        drop(connection);
+        store.append(one("Committed")).await.unwrap();
+        assert_eq!(other.head().await.unwrap().to_raw(), number);
+    }
+    store.close().await.unwrap();
+    other.close().await.unwrap();
 }
