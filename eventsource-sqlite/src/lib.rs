@@ -34,6 +34,7 @@
 //! them, and leave `application_id` and `user_version` alone. [`SqliteStore::append_in`] appends within a transaction
 //! of yours.
 
+mod answer;
 mod append;
 mod batch;
 mod changes;
@@ -46,6 +47,8 @@ mod driver;
 mod error;
 mod files;
 mod filter;
+mod flusher;
+mod frontier;
 mod inserts;
 mod leases;
 mod outbox;
@@ -64,6 +67,7 @@ mod stream;
 mod transaction;
 mod versions;
 mod wal;
+mod wal_file;
 
 pub use config::{SqliteConfig, Synchronous};
 pub use projection::{SqliteProjection, SqliteView};

@@ -66,13 +66,18 @@ impl SqliteStore {
         let mut appender = Appender::new(transaction, self.shared.config.outbox.as_ref()).map_err(broken)?;
         let mut pending = appender.begin().map_err(broken)?;
         let now = self.shared.config.now()?;
-        verdict(in_savepoint(transaction, || {
+        let verdict = verdict(in_savepoint(transaction, || {
             let appended = appender.append(&append, &mut pending, now, Retries::LookedUp)?;
             if !appended.replayed {
                 appender.finish(&mut pending)?;
             }
             Ok(appended)
-        }))
+        }));
+        // These tell of what others have committed. What is appended is the caller's to commit.
+        if verdict.as_ref().map_or_else(Error::is_conflict, |appended| appended.replayed) {
+            self.flush()?;
+        }
+        verdict
     }
 }
 
