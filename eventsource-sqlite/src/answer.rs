@@ -10,10 +10,11 @@ pub(crate) type Answer = Box<dyn FnOnce(Fate<'_>) + Send>;
 /// Whether what an answer rests on is durable.
 pub(crate) type Fate<'f> = Result<(), &'f Undurable>;
 
-/// What an answer tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What was written by those who are to be answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Wrote {
     /// Nothing that was not there before.
+    #[default]
     Nothing,
     /// Something that is kept beside the log.
     Something,

@@ -1,6 +1,8 @@
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Instant;
 
 use eventsource_core::{Append, Appended, ChangeSignal, Error, ErrorKind, Result};
 use rusqlite::Connection;
@@ -70,15 +72,20 @@ impl Committer {
         let (mut appender, mut others) = self.prepare(connection)?;
         let mut wal = WalGuard::new(LARGE_WAL);
         let mut jobs = Vec::with_capacity(self.config.batch_limit.min(1_024));
-        while self.receive(connection, &mut others, &mut jobs) {
-            self.work(connection, &mut appender, flusher, &mut jobs);
-            // Nobody waits for this.
-            if let Err(error) = wal.see_to(connection, flusher.wal_size()) {
-                tracing::warn!(location = %self.config.location, %error, "the WAL can't be written back");
+        let mut held = Held::default();
+        loop {
+            let waiting = self.settle(connection, flusher, &mut held);
+            if held.answers.is_empty() {
+                // Nobody waits for this.
+                if let Err(error) = wal.see_to(connection, flusher.wal_size()) {
+                    tracing::warn!(location = %self.config.location, %error, "the WAL can't be written back");
+                }
+                self.look(connection, &mut others);
             }
-            self.look(connection, &mut others);
+            let Some(first) = waiting.or_else(|| self.first(connection, &mut others)) else { return Ok(()) };
+            self.receive(first, &mut jobs);
+            self.work(connection, &mut appender, flusher, &mut held, &mut jobs);
         }
-        Ok(())
     }
 
     fn prepare<'c>(&self, connection: &'c Connection) -> Result<(Appender<'c>, OthersChanges)> {
@@ -91,10 +98,26 @@ impl Committer {
         Ok((appender, others))
     }
 
-    /// Waits for jobs and takes those that are there; returns whether there were any before the end.
-    fn receive(&self, connection: &Connection, others: &mut OthersChanges, jobs: &mut Vec<Job>) -> bool {
+    /// Leaves the answers that are held to the flusher, unless others wait by whom they can be joined. Returns the first
+    /// of those who wait.
+    fn settle(&self, connection: &Connection, flusher: &Flusher, held: &mut Held) -> Option<Queued<Job>> {
+        if held.answers.is_empty() {
+            return None;
+        }
+        let waiting = self.jobs.try_recv().ok();
+        let quick = held.is_quicker_than_a_flush(flusher);
+        if waiting.is_none() || !quick {
+            // Who is alone need not wait for a thread to wake up.
+            let alone = waiting.is_none() && (quick || held.answers.len() == 1);
+            held.settle(connection, flusher, if alone { By::Caller } else { By::Thread });
+        }
+        waiting
+    }
+
+    /// Takes the jobs that are there.
+    fn receive(&self, first: Queued<Job>, jobs: &mut Vec<Job>) {
         let mut places = 0;
-        let mut next = self.first(connection, others);
+        let mut next = Some(first);
         while let Some(queued) = next {
             places += queued.places;
             jobs.push(queued.job);
@@ -102,7 +125,6 @@ impl Committer {
             next = room.then(|| self.jobs.try_recv().ok()).flatten();
         }
         self.places.free(places);
-        !jobs.is_empty()
     }
 
     fn first(&self, connection: &Connection, others: &mut OthersChanges) -> Option<Queued<Job>> {
@@ -143,9 +165,9 @@ impl Committer {
         connection: &Connection,
         appender: &mut Appender<'_>,
         flusher: &Flusher,
+        held: &mut Held,
         jobs: &mut Vec<Job>,
     ) {
-        let by = if jobs.len() == 1 { By::Caller } else { By::Thread };
         let mut requests = Vec::with_capacity(jobs.len());
         let mut others = Vec::new();
         let mut foreign = false;
@@ -165,12 +187,16 @@ impl Committer {
             }
         }
         if !requests.is_empty() {
-            let (wrote, answers) = self.append(connection, appender, flusher, requests);
-            flusher.settle(connection, wrote, answers, by);
+            held.begin();
+            held.take(self.append(connection, appender, flusher, requests));
         }
         for job in others {
+            if !held.is_quicker_than_a_flush(flusher) {
+                held.settle(connection, flusher, By::Thread);
+            }
+            held.begin();
             let (wrote, answer) = job(flusher.check().map(|()| connection));
-            flusher.settle(connection, wrote, vec![answer], by);
+            held.take((wrote, vec![answer]));
         }
         if foreign {
             // On this same connection: `data_version` doesn't tell if they appended.
@@ -202,6 +228,40 @@ impl Committer {
             }) as Answer
         });
         (wrote, answers.collect())
+    }
+}
+
+/// What was written, and is yet to be flushed and answered.
+///
+/// As long as all of it takes less time than a flush, it is held, and one flush is enough for it. Otherwise two groups of
+/// callers would wait for each other's flushes in turn, and each be served half as often (docs/adr/0015).
+#[derive(Default)]
+struct Held {
+    since: Option<Instant>,
+    wrote: Wrote,
+    answers: Vec<Answer>,
+}
+
+impl Held {
+    /// Something is written now.
+    fn begin(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    fn take(&mut self, (wrote, answers): (Wrote, Vec<Answer>)) {
+        self.wrote = self.wrote.max(wrote);
+        self.answers.extend(answers);
+    }
+
+    fn settle(&mut self, connection: &Connection, flusher: &Flusher, by: By) {
+        let Self { wrote, answers, .. } = mem::take(self);
+        if !answers.is_empty() {
+            flusher.settle(connection, wrote, answers, by);
+        }
+    }
+
+    fn is_quicker_than_a_flush(&self, flusher: &Flusher) -> bool {
+        self.since.is_none_or(|since| since.elapsed() < flusher.time_of_a_flush())
     }
 }
 

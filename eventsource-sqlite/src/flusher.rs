@@ -2,6 +2,7 @@ use std::io;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use eventsource_core::{ChangeSignal, Error, Result};
 use rusqlite::Connection;
@@ -51,6 +52,8 @@ struct State {
     /// A flush that failed may have dropped what it was to write. The next one succeeds all the same, and proves
     /// nothing (<https://wiki.postgresql.org/wiki/Fsync_Errors>). So it is the last.
     failed: Option<Undurable>,
+    /// What a flush has taken lately.
+    time: Duration,
     flushing: Flushing,
     thread: Thread,
 }
@@ -149,6 +152,11 @@ impl Flusher {
         self.state().failed.as_ref().map_or(Ok(()), |failed| Err(failed.of_read()))
     }
 
+    /// How long a flush takes, as far as is known; no time where none is needed.
+    pub(crate) fn time_of_a_flush(&self) -> Duration {
+        self.state().time
+    }
+
     /// The size of the WAL in bytes after the last flush.
     pub(crate) fn wal_size(&self) -> u64 {
         self.files.as_ref().map_or(0, OpenFiles::wal_size)
@@ -190,11 +198,13 @@ impl Flusher {
         for (each, fate) in settled {
             self.give(vec![each], fate.as_ref().copied());
         }
+        let begun = Instant::now();
         let flushed = if open.is_empty() { Ok(()) } else { disk.flush.flush(&disk.wal) };
         let fate = flushed.map_err(|error| self.has_failed(error));
         {
             let mut state = self.state();
-            if fate.is_ok() {
+            if fate.is_ok() && !open.is_empty() {
+                state.time = (state.time * 7 + begun.elapsed()) / 8;
                 open.iter().filter_map(|each| each.frontier).for_each(|frontier| state.advance(frontier));
             }
             state.flushing = Flushing::Nobody;
@@ -282,3 +292,6 @@ impl Drop for AtEnd<'_> {
         self.0.room.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests;
