@@ -84,8 +84,9 @@ fn threads() -> BTreeMap<u32, (u64, u64)> {
         let read = |name: &str| std::fs::read_to_string(task.path().join(name)).ok();
         read("comm")?.starts_with("eventsource-sql").then_some(())?;
         let time = read("schedstat")?.split_whitespace().next()?.parse().ok()?;
-        let sleeps =
-            read("status")?.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok());
+        let sleeps = read("status")?
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok());
         Some((task.file_name().to_str()?.parse().ok()?, (time, sleeps?)))
     };
     tasks.flatten().filter_map(of).collect()

@@ -32,7 +32,8 @@ pub(crate) struct Undurable {
 impl Undurable {
     /// The disk refused to flush.
     pub(crate) fn unflushed(error: io::Error) -> Self {
-        let message = "the WAL could not be flushed; nothing is written or acknowledged until the store is reopened";
+        let message =
+            "the WAL could not be flushed; nothing is written or acknowledged until the store is reopened";
         Self { message: message.to_owned(), cause: Some(Arc::new(error)) }
     }
 

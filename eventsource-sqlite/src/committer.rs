@@ -1,8 +1,6 @@
-use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Instant;
 
 use eventsource_core::{Append, Appended, ChangeSignal, Error, ErrorKind, Result};
 use rusqlite::Connection;
@@ -17,6 +15,7 @@ use crate::config::{Location, SqliteConfig};
 use crate::connection::{LARGE_WAL, patiently};
 use crate::error::failed;
 use crate::flusher::{By, Flusher};
+use crate::held::Held;
 use crate::queue::{Places, Queued};
 use crate::readers::ReadJob;
 use crate::wal::WalGuard;
@@ -75,9 +74,9 @@ impl Committer {
         let mut held = Held::default();
         loop {
             let waiting = self.settle(connection, flusher, &mut held);
-            if held.answers.is_empty() {
+            if held.is_empty() {
                 // Nobody waits for this.
-                if let Err(error) = wal.see_to(connection, flusher.wal_size()) {
+                if let Err(error) = wal.see_to(connection, flusher.take_wal_size()) {
                     tracing::warn!(location = %self.config.location, %error, "the WAL can't be written back");
                 }
                 self.look(connection, &mut others);
@@ -101,14 +100,14 @@ impl Committer {
     /// Leaves the answers that are held to the flusher, unless others wait by whom they can be joined. Returns the first
     /// of those who wait.
     fn settle(&self, connection: &Connection, flusher: &Flusher, held: &mut Held) -> Option<Queued<Job>> {
-        if held.answers.is_empty() {
+        if held.is_empty() {
             return None;
         }
         let waiting = self.jobs.try_recv().ok();
         let quick = held.is_quicker_than_a_flush(flusher);
         if waiting.is_none() || !quick {
             // Who is alone need not wait for a thread to wake up.
-            let alone = waiting.is_none() && (quick || held.answers.len() == 1);
+            let alone = waiting.is_none() && (quick || held.is_one());
             held.settle(connection, flusher, if alone { By::Caller } else { By::Thread });
         }
         waiting
@@ -228,40 +227,6 @@ impl Committer {
             }) as Answer
         });
         (wrote, answers.collect())
-    }
-}
-
-/// What was written, and is yet to be flushed and answered.
-///
-/// As long as all of it takes less time than a flush, it is held, and one flush is enough for it. Otherwise two groups of
-/// callers would wait for each other's flushes in turn, and each be served half as often (docs/adr/0015).
-#[derive(Default)]
-struct Held {
-    since: Option<Instant>,
-    wrote: Wrote,
-    answers: Vec<Answer>,
-}
-
-impl Held {
-    /// Something is written now.
-    fn begin(&mut self) {
-        self.since.get_or_insert_with(Instant::now);
-    }
-
-    fn take(&mut self, (wrote, answers): (Wrote, Vec<Answer>)) {
-        self.wrote = self.wrote.max(wrote);
-        self.answers.extend(answers);
-    }
-
-    fn settle(&mut self, connection: &Connection, flusher: &Flusher, by: By) {
-        let Self { wrote, answers, .. } = mem::take(self);
-        if !answers.is_empty() {
-            flusher.settle(connection, wrote, answers, by);
-        }
-    }
-
-    fn is_quicker_than_a_flush(&self, flusher: &Flusher) -> bool {
-        self.since.is_none_or(|since| since.elapsed() < flusher.time_of_a_flush())
     }
 }
 

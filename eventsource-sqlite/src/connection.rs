@@ -154,7 +154,9 @@ mod tests {
     fn the_writer_waits_for_no_flush_and_full_asks_the_drive() {
         let directory = tempfile::tempdir().unwrap();
         let config = SqliteConfig::file(directory.path().join("events.db"));
-        for (config, full_fsync) in [(config.clone(), 1), (config.clone().synchronous(Synchronous::Normal), 0)] {
+        for (config, full_fsync) in
+            [(config.clone(), 1), (config.clone().synchronous(Synchronous::Normal), 0)]
+        {
             let connection = open_writer(&config).unwrap();
             set_up_writer(&connection, &config).unwrap();
             let pragma =

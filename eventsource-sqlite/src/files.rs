@@ -34,7 +34,8 @@ impl Files {
     pub(crate) fn open_wal(&self) -> Result<WalFile> {
         let wal = WalFile::open(&self.wal.path);
         let wal = wal.map_err(|error| {
-            Error::unavailable(format!("{:?} can't be opened to be flushed", self.wal.path)).with_source(error)
+            Error::unavailable(format!("{:?} can't be opened to be flushed", self.wal.path))
+                .with_source(error)
         })?;
         self.wal.look()?;
         Ok(wal)
@@ -52,7 +53,7 @@ pub(crate) struct OpenFiles {
     files: Files,
     /// Whether they were in their places when somebody last looked.
     in_place: AtomicBool,
-    /// The size of the WAL then.
+    /// The size of the WAL then; 0 once it is taken.
     wal_size: AtomicU64,
 }
 
@@ -74,9 +75,9 @@ impl OpenFiles {
         if self.in_place.load(Ordering::Acquire) { Ok(()) } else { self.look() }
     }
 
-    /// The size of the WAL in bytes, when somebody last looked.
-    pub(crate) fn wal_size(&self) -> u64 {
-        self.wal_size.load(Ordering::Relaxed)
+    /// The size of the WAL in bytes, if somebody has looked since this was last asked.
+    pub(crate) fn take_wal_size(&self) -> u64 {
+        self.wal_size.swap(0, Ordering::Relaxed)
     }
 }
 

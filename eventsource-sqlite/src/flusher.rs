@@ -157,9 +157,9 @@ impl Flusher {
         self.state().time
     }
 
-    /// The size of the WAL in bytes after the last flush.
-    pub(crate) fn wal_size(&self) -> u64 {
-        self.files.as_ref().map_or(0, OpenFiles::wal_size)
+    /// The size of the WAL in bytes after a flush, if there was one since this was last asked.
+    pub(crate) fn take_wal_size(&self) -> u64 {
+        self.files.as_ref().map_or(0, OpenFiles::take_wal_size)
     }
 
     fn run(&self) {

@@ -1,8 +1,6 @@
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -14,15 +12,16 @@ use rusqlite::{Connection, Transaction};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
-use crate::answer::{Fate, Undurable, Wrote};
+use crate::answer::{Undurable, Wrote};
 use crate::committer::{self, Committer, Job, Request, Watching, WriteJob};
 use crate::config::{Location, SqliteConfig, Synchronous};
-use crate::error::{commit_failed, failed};
+use crate::error::failed;
 use crate::files::{Files, OpenFiles};
 use crate::flusher::{Disk, Flusher, FlusherThread};
 use crate::queue::Queue;
 use crate::readers::{PoolStatistics, ReadJob, Readers};
 use crate::wal_file::{Flush, FlushToDisk};
+use crate::write::{Came, Ending, write_in};
 use crate::{connection, read, schema, stream};
 
 /// An event store in a SQLite file.
@@ -269,67 +268,6 @@ impl LogIdentity for SqliteStore {
             schema::log_id(connection).map_err(|error| failed("reading the log's identity", error))
         };
         self.read(id).await.map(LogId::new)
-    }
-}
-
-/// How a transaction is to end.
-pub(crate) enum Ending<T> {
-    Commit(T),
-    RollBack(T),
-}
-
-/// What a transaction came to.
-enum Came<T, E> {
-    /// It is committed.
-    ToSomething(T),
-    /// Nothing of it is left.
-    ToNothing(Result<T, E>),
-    /// Its commit failed.
-    ToNobodyKnows(E),
-}
-
-impl<T, E: From<Error>> Came<T, E> {
-    fn wrote(&self) -> Wrote {
-        match self {
-            Self::ToNothing(_) => Wrote::Nothing,
-            Self::ToSomething(_) | Self::ToNobodyKnows(_) => Wrote::Something,
-        }
-    }
-
-    /// What the caller is told.
-    fn told(self, fate: Fate<'_>) -> Result<T, E> {
-        match (self, fate) {
-            (Self::ToNobodyKnows(error), _) => Err(error),
-            (Self::ToSomething(value), Ok(())) => Ok(value),
-            (Self::ToSomething(_), Err(undurable)) => Err(undurable.of_write().into()),
-            (Self::ToNothing(result), Ok(())) => result,
-            // What it rests on may be gone tomorrow.
-            (Self::ToNothing(_), Err(undurable)) => Err(undurable.of_read().into()),
-        }
-    }
-}
-
-fn write_in<T, E: From<Error>>(
-    connection: &Connection,
-    timeout: Duration,
-    doing: &'static str,
-    work: impl FnOnce(&Transaction<'_>) -> Result<Ending<T>, E>,
-) -> Came<T, E> {
-    let transaction = match connection::begin_immediate(connection, timeout) {
-        Ok(transaction) => transaction,
-        Err(error) => return Came::ToNothing(Err(failed(doing, error).into())),
-    };
-    // What panics is a caller's handler: the transaction is rolled back like after any failure, and the writer goes on.
-    let ending = catch_unwind(AssertUnwindSafe(|| work(&transaction)))
-        .unwrap_or_else(|_| Err(Error::backend("what ran in the transaction panicked").into()));
-    // The transaction ends here: what it has seen is looked at when it is over.
-    match ending {
-        Err(error) => Came::ToNothing(Err(error)),
-        Ok(Ending::RollBack(value)) => Came::ToNothing(Ok(value)),
-        Ok(Ending::Commit(value)) => match transaction.commit() {
-            Ok(()) => Came::ToSomething(value),
-            Err(error) => Came::ToNobodyKnows(commit_failed(&error.into()).into()),
-        },
     }
 }
 

@@ -16,7 +16,8 @@ impl SqliteStore {
     /// log's write lock until you end it: append last, commit soon.
     ///
     /// The events are visible once you have committed, and what the commit promises depends on your connection's
-    /// `synchronous`. [`changes`](eventsource_core::EventStore::changes) wakes after the poll interval. After an error
+    /// `synchronous`: at FULL it makes everything durable that was committed before as well. A conflict or a repetition is
+    /// told when what it rests on is durable. [`changes`](eventsource_core::EventStore::changes) wakes after the poll interval. After an error
     /// nothing of the append is in the transaction, which goes on, unless SQLite has rolled it back itself (when the
     /// disk is full, for instance).
     ///

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use eventsource_core::{
-    Append, CheckpointStore, ConsumerName, ErrorKind, EventStore, ExpectedVersion, Filter,
-    LeaseKey, Leases, LogIdentity, MemberId, NewEvent, Position, ReadOptions, StreamId,
+    Append, CheckpointStore, ConsumerName, ErrorKind, EventStore, ExpectedVersion, Filter, LeaseKey, Leases,
+    LogIdentity, MemberId, NewEvent, Position, ReadOptions, StreamId,
 };
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::task::JoinHandle;
@@ -137,7 +137,6 @@ async fn told(running: Running) -> eventsource_core::Result<()> {
     tokio::time::timeout(LONG, running).await.unwrap().unwrap()
 }
 
-
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_leaves_the_store_before_it_is_flushed() {
     let directory = tempfile::tempdir().unwrap();
@@ -181,7 +180,8 @@ async fn nothing_leaves_the_store_before_it_is_flushed() {
     }));
     running.push(ask(&store, |store| async move { store.head().await }));
     running.push(ask(&store, move |store| async move { store.stream_version(&stream).await }));
-    running.push(ask(&store, |store| async move { store.read_page(&Filter::all(), &ReadOptions::new()).await }));
+    running
+        .push(ask(&store, |store| async move { store.read_page(&Filter::all(), &ReadOptions::new()).await }));
     running.push(ask(&store, move |store| async move { store.load_checkpoint(&key).await }));
     sleep(A_WHILE).await;
     let early = running.iter().position(JoinHandle::is_finished);
@@ -344,6 +344,7 @@ async fn after_a_flush_that_failed_nothing_is_written_or_told() {
     assert_eq!(store.head().await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(visible(&path), shown, "nothing more is written");
     assert!(store.close().await.unwrap_err().to_string().contains("could not be flushed"));
+    assert!(path.with_extension("db-wal").exists(), "what may be lost is not written back");
 
     let store = open(&path, &disk).await;
     assert!(store.append(first).await.unwrap().replayed);
@@ -399,7 +400,8 @@ async fn after_a_power_cut_everything_is_there_that_anybody_was_told() {
                 }
             }
         }));
-        until("some are told", || told.lock().unwrap().len() > 10 + round && *saved.lock().unwrap() > 2).await;
+        until("some are told", || told.lock().unwrap().len() > 10 + round && *saved.lock().unwrap() > 2)
+            .await;
         // From here on no flush ends.
         disk.allow(0);
         let left = disk.state.lock().unwrap().durable.clone();
