@@ -41,3 +41,32 @@ impl Frontier {
         self.frames == 0 || durable.is_some_and(within)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A WAL that is begun anew has fewer frames than were durable before; they are not.
+    #[test]
+    fn what_lies_in_a_new_wal_is_not_durable_because_the_old_one_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("some.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE mine (a)").unwrap();
+        let wal = WalFile::open(&path.with_extension("db-wal")).unwrap();
+        let insert = || connection.execute("INSERT INTO mine VALUES (1)", []).unwrap();
+        (0..10).for_each(|_| drop(insert()));
+        let old = Frontier::look(&connection, &wal).unwrap();
+        assert!(old.is_within(Some(old)) && !old.is_within(None));
+        insert();
+        assert!(!Frontier::look(&connection, &wal).unwrap().is_within(Some(old)));
+        connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).unwrap();
+        assert!(Frontier::look(&connection, &wal).unwrap().is_within(None), "all of it is in the database");
+        insert();
+        let new = Frontier::look(&connection, &wal).unwrap();
+        assert!(new.frames < old.frames && !new.is_within(Some(old)) && new.is_within(Some(new)));
+        let snapshot = connection.unchecked_transaction().unwrap();
+        snapshot.query_row("SELECT count(*) FROM mine", [], |_| Ok(())).unwrap();
+        assert_eq!(Frontier::look(&connection, &wal), None, "it can't be told within a transaction");
+    }
+}
