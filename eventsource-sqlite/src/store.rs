@@ -21,7 +21,7 @@ use crate::flusher::{Disk, Flusher, FlusherThread};
 use crate::queue::Queue;
 use crate::readers::{PoolStatistics, ReadJob, Readers};
 use crate::wal_file::{Flush, FlushToDisk};
-use crate::write::{Came, Ending, write_in};
+use crate::write::{Ending, Outcome, write_in};
 use crate::{connection, read, schema, stream};
 
 /// An event store in a SQLite file.
@@ -161,7 +161,7 @@ impl SqliteStore {
                 // If the future was dropped, nobody asks any more.
                 _ if answer.is_closed() => return (Wrote::Nothing, Box::new(|_| ())),
                 Ok(connection) => write_in(connection, timeout, doing, work),
-                Err(error) => Came::ToNothing(Err(error.into())),
+                Err(error) => Outcome::Undone(Err(error.into())),
             };
             (came.wrote(), Box::new(move |fate| drop(answer.send(came.told(fate)))))
         });

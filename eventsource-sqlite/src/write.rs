@@ -15,32 +15,32 @@ pub(crate) enum Ending<T> {
 }
 
 /// What a transaction came to.
-pub(crate) enum Came<T, E> {
+pub(crate) enum Outcome<T, E> {
     /// It is committed.
-    ToSomething(T),
+    Committed(T),
     /// Nothing of it is left.
-    ToNothing(Result<T, E>),
+    Undone(Result<T, E>),
     /// Its commit failed.
-    ToNobodyKnows(E),
+    Unknown(E),
 }
 
-impl<T, E: From<Error>> Came<T, E> {
+impl<T, E: From<Error>> Outcome<T, E> {
     pub(crate) fn wrote(&self) -> Wrote {
         match self {
-            Self::ToNothing(_) => Wrote::Nothing,
-            Self::ToSomething(_) | Self::ToNobodyKnows(_) => Wrote::Something,
+            Self::Undone(_) => Wrote::Nothing,
+            Self::Committed(_) | Self::Unknown(_) => Wrote::Something,
         }
     }
 
     /// What the caller is told.
     pub(crate) fn told(self, fate: Fate<'_>) -> Result<T, E> {
         match (self, fate) {
-            (Self::ToNobodyKnows(error), _) => Err(error),
-            (Self::ToSomething(value), Ok(())) => Ok(value),
-            (Self::ToSomething(_), Err(undurable)) => Err(undurable.of_write().into()),
-            (Self::ToNothing(result), Ok(())) => result,
+            (Self::Unknown(error), _) => Err(error),
+            (Self::Committed(value), Ok(())) => Ok(value),
+            (Self::Committed(_), Err(undurable)) => Err(undurable.of_write().into()),
+            (Self::Undone(result), Ok(())) => result,
             // What it rests on may be gone tomorrow.
-            (Self::ToNothing(_), Err(undurable)) => Err(undurable.of_read().into()),
+            (Self::Undone(_), Err(undurable)) => Err(undurable.of_read().into()),
         }
     }
 }
@@ -51,21 +51,21 @@ pub(crate) fn write_in<T, E: From<Error>>(
     timeout: Duration,
     doing: &'static str,
     work: impl FnOnce(&Transaction<'_>) -> Result<Ending<T>, E>,
-) -> Came<T, E> {
+) -> Outcome<T, E> {
     let transaction = match connection::begin_immediate(connection, timeout) {
         Ok(transaction) => transaction,
-        Err(error) => return Came::ToNothing(Err(failed(doing, error).into())),
+        Err(error) => return Outcome::Undone(Err(failed(doing, error).into())),
     };
     // What panics is a caller's handler: the transaction is rolled back like after any failure, and the writer goes on.
     let ending = catch_unwind(AssertUnwindSafe(|| work(&transaction)))
         .unwrap_or_else(|_| Err(Error::backend("what ran in the transaction panicked").into()));
     // The transaction ends here: what it has seen is looked at when it is over.
     match ending {
-        Err(error) => Came::ToNothing(Err(error)),
-        Ok(Ending::RollBack(value)) => Came::ToNothing(Ok(value)),
+        Err(error) => Outcome::Undone(Err(error)),
+        Ok(Ending::RollBack(value)) => Outcome::Undone(Ok(value)),
         Ok(Ending::Commit(value)) => match transaction.commit() {
-            Ok(()) => Came::ToSomething(value),
-            Err(error) => Came::ToNobodyKnows(commit_failed(&error.into()).into()),
+            Ok(()) => Outcome::Committed(value),
+            Err(error) => Outcome::Unknown(commit_failed(&error.into()).into()),
         },
     }
 }
