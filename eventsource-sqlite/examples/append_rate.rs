@@ -1,9 +1,12 @@
 //! Measures a store in a file, `synchronous = FULL`: `append_rate [directory] [seconds]`.
 //!
 //! Single-event appends with two tags each, by concurrent callers: with a version check, then with a condition on a tag
-//! instead; and reading the whole log.
+//! instead; and reading the whole log. On Linux it also says what the store's threads took for an event: time on a CPU, and
+//! how often they went to sleep. They are the writer and, while commits wait for the disk, the flusher.
 
+use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -32,8 +35,10 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
         for callers in [1, 8, 64, 256] {
             let path = Path::new(&directory).join(format!("append_rate_{}.db", Uuid::now_v7()));
             let store = Arc::new(SqliteStore::open(SqliteConfig::file(&path)).await?);
-            let rate = append_rate(&store, guard, callers, Duration::from_secs(seconds)).await?;
-            println!("{guard:?}, {callers:>3} callers: {rate:>8.0} appends/s");
+            let before = threads();
+            let (rate, count) = append_rate(&store, guard, callers, Duration::from_secs(seconds)).await?;
+            let spent = spent(&before, &threads(), count);
+            println!("{guard:?}, {callers:>3} callers: {rate:>8.0} appends/s{spent}");
             if callers == 256 {
                 println!("reading it: {:>8.0} events/s", read_rate(&store).await?);
             }
@@ -49,7 +54,7 @@ async fn append_rate(
     guard: Guard,
     callers: u32,
     time: Duration,
-) -> std::result::Result<f64, Box<dyn Error>> {
+) -> std::result::Result<(f64, u32), Box<dyn Error>> {
     let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let begun = Instant::now();
     let tasks: Vec<_> = (0..callers)
@@ -68,7 +73,37 @@ async fn append_rate(
     for task in tasks {
         task.await??;
     }
-    Ok(f64::from(count.load(Ordering::Relaxed)) / begun.elapsed().as_secs_f64())
+    let count = count.load(Ordering::Relaxed);
+    Ok((f64::from(count) / begun.elapsed().as_secs_f64(), count))
+}
+
+/// What each of the store's threads has taken so far: nanoseconds on a CPU, and how often it went to sleep.
+fn threads() -> BTreeMap<u32, (u64, u64)> {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return BTreeMap::new() };
+    let of = |task: std::fs::DirEntry| {
+        let read = |name: &str| std::fs::read_to_string(task.path().join(name)).ok();
+        read("comm")?.starts_with("eventsource-sql").then_some(())?;
+        let time = read("schedstat")?.split_whitespace().next()?.parse().ok()?;
+        let sleeps = read("status")?
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok());
+        Some((task.file_name().to_str()?.parse().ok()?, (time, sleeps?)))
+    };
+    tasks.flatten().filter_map(of).collect()
+}
+
+/// For an event, of those threads that did something.
+fn spent(before: &BTreeMap<u32, (u64, u64)>, after: &BTreeMap<u32, (u64, u64)>, events: u32) -> String {
+    let mut text = String::new();
+    for (thread, &(time, sleeps)) in after {
+        let (time_before, sleeps_before) = before.get(thread).copied().unwrap_or_default();
+        let each = |number: u64| number as f64 / f64::from(events.max(1));
+        let micros = each(time - time_before) / 1_000.0;
+        if micros >= 0.01 {
+            let _ = write!(text, "; {micros:.2} µs, {:.3} sleeps", each(sleeps - sleeps_before));
+        }
+    }
+    text
 }
 
 /// Five events of one order, one after the other.

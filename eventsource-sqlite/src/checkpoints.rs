@@ -7,7 +7,8 @@ use eventsource_core::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::failed;
-use crate::store::{Ending, SqliteStore};
+use crate::store::SqliteStore;
+use crate::write::Ending;
 use crate::{leases, row};
 
 #[async_trait]

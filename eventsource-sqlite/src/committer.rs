@@ -1,21 +1,23 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::thread::JoinHandle;
 
-use eventsource_core::{Append, Appended, ChangeSignal, Error, Result};
+use eventsource_core::{Append, Appended, ChangeSignal, Error, ErrorKind, Result};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
 
+use crate::answer::{Answer, Fate, Wrote};
 use crate::append::Appender;
 use crate::batch;
 use crate::changes::OthersChanges;
 use crate::config::{Location, SqliteConfig};
 use crate::connection::{LARGE_WAL, patiently};
 use crate::error::failed;
-use crate::files::Files;
+use crate::flusher::{By, Flusher};
+use crate::held::Held;
 use crate::queue::{Places, Queued};
-use crate::readers::{GiveAnswer, ReadJob};
+use crate::readers::ReadJob;
 use crate::wal::WalGuard;
 
 /// What the writer is asked to do.
@@ -29,8 +31,8 @@ pub(crate) enum Job {
     Watch,
 }
 
-/// A transaction that begins and ends by itself. It leaves an answer to give.
-pub(crate) type WriteJob = Box<dyn FnOnce(&Connection) -> GiveAnswer + Send>;
+/// A transaction that begins and ends by itself, or the reason why there is none. It leaves an answer to give.
+pub(crate) type WriteJob = Box<dyn FnOnce(Result<&Connection>) -> (Wrote, Answer) + Send>;
 
 /// An append and where its verdict goes.
 pub(crate) struct Request {
@@ -38,7 +40,8 @@ pub(crate) struct Request {
     pub(crate) answer: oneshot::Sender<Result<Appended>>,
 }
 
-/// The one thread that writes: it takes what is waiting, writes it in one transaction, and hands out the verdicts.
+/// The one thread that writes: it takes what is waiting, writes it in one transaction, and leaves the verdicts to the
+/// flusher, which gives them when they are durable.
 pub(crate) struct Committer {
     pub(crate) jobs: Receiver<Queued<Job>>,
     pub(crate) places: Places,
@@ -64,15 +67,24 @@ impl Watching {
 
 impl Committer {
     /// Works until everybody who could send a job is gone, and everything that was sent is done.
-    pub(crate) fn run(self, connection: &Connection, files: Option<Files>) -> Result<()> {
+    pub(crate) fn run(self, connection: &Connection, flusher: &Flusher) -> Result<()> {
         let (mut appender, mut others) = self.prepare(connection)?;
-        let mut files = files.map(|files| OpenFiles { files, in_place: true, wal: WalGuard::new(LARGE_WAL) });
+        let mut wal = WalGuard::new(LARGE_WAL);
         let mut jobs = Vec::with_capacity(self.config.batch_limit.min(1_024));
-        while self.receive(connection, &mut others, &mut jobs) {
-            self.work(connection, &mut appender, &mut files, &mut jobs);
-            self.look(connection, &mut others);
+        let mut held = Held::default();
+        loop {
+            let waiting = self.settle(connection, flusher, &mut held);
+            if held.is_empty() {
+                // Nobody waits for this.
+                if let Err(error) = wal.see_to(connection, flusher.take_wal_size()) {
+                    tracing::warn!(location = %self.config.location, %error, "the WAL can't be written back");
+                }
+                self.look(connection, &mut others);
+            }
+            let Some(first) = waiting.or_else(|| self.first(connection, &mut others)) else { return Ok(()) };
+            self.receive(first, &mut jobs);
+            self.work(connection, &mut appender, flusher, &mut held, &mut jobs);
         }
-        Ok(())
     }
 
     fn prepare<'c>(&self, connection: &'c Connection) -> Result<(Appender<'c>, OthersChanges)> {
@@ -85,10 +97,26 @@ impl Committer {
         Ok((appender, others))
     }
 
-    /// Waits for jobs and takes those that are there; returns whether there were any before the end.
-    fn receive(&self, connection: &Connection, others: &mut OthersChanges, jobs: &mut Vec<Job>) -> bool {
+    /// Leaves the answers that are held to the flusher, unless others wait by whom they can be joined. Returns the first
+    /// of those who wait.
+    fn settle(&self, connection: &Connection, flusher: &Flusher, held: &mut Held) -> Option<Queued<Job>> {
+        if held.is_empty() {
+            return None;
+        }
+        let waiting = self.jobs.try_recv().ok();
+        let quick = held.is_quicker_than_a_flush(flusher);
+        if waiting.is_none() || !quick {
+            // Who is alone need not wait for a thread to wake up.
+            let alone = waiting.is_none() && (quick || held.is_one());
+            held.settle(connection, flusher, if alone { By::Caller } else { By::Thread });
+        }
+        waiting
+    }
+
+    /// Takes the jobs that are there.
+    fn receive(&self, first: Queued<Job>, jobs: &mut Vec<Job>) {
         let mut places = 0;
-        let mut next = self.first(connection, others);
+        let mut next = Some(first);
         while let Some(queued) = next {
             places += queued.places;
             jobs.push(queued.job);
@@ -96,7 +124,6 @@ impl Committer {
             next = room.then(|| self.jobs.try_recv().ok()).flatten();
         }
         self.places.free(places);
-        !jobs.is_empty()
     }
 
     fn first(&self, connection: &Connection, others: &mut OthersChanges) -> Option<Queued<Job>> {
@@ -136,7 +163,8 @@ impl Committer {
         &self,
         connection: &Connection,
         appender: &mut Appender<'_>,
-        files: &mut Option<OpenFiles>,
+        flusher: &Flusher,
+        held: &mut Held,
         jobs: &mut Vec<Job>,
     ) {
         let mut requests = Vec::with_capacity(jobs.len());
@@ -146,7 +174,9 @@ impl Committer {
             match job {
                 Job::Append(request) => requests.push(request),
                 Job::Read(read) => {
-                    others.push(Box::new(move |connection: &Connection| read(Ok(connection))) as WriteJob);
+                    others.push(Box::new(move |connection: Result<&Connection>| {
+                        (Wrote::Nothing, read(connection))
+                    }) as WriteJob);
                 }
                 Job::Write(write) => {
                     others.push(write);
@@ -156,10 +186,16 @@ impl Committer {
             }
         }
         if !requests.is_empty() {
-            self.append(connection, appender, files, requests);
+            held.begin();
+            held.take(self.append(connection, appender, flusher, requests));
         }
         for job in others {
-            job(connection)();
+            if !held.is_quicker_than_a_flush(flusher) {
+                held.settle(connection, flusher, By::Thread);
+            }
+            held.begin();
+            let (wrote, answer) = job(flusher.check().map(|()| connection));
+            held.take((wrote, vec![answer]));
         }
         if foreign {
             // On this same connection: `data_version` doesn't tell if they appended.
@@ -171,13 +207,10 @@ impl Committer {
         &self,
         connection: &Connection,
         appender: &mut Appender<'_>,
-        files: &mut Option<OpenFiles>,
+        flusher: &Flusher,
         requests: Vec<Request>,
-    ) {
-        if let Some(files) = files
-            && !files.in_place
-            && let Err(error) = files.look()
-        {
+    ) -> (Wrote, Vec<Answer>) {
+        if let Err(error) = flusher.check() {
             return refuse(requests, || Error::unavailable(error.to_string()));
         }
         let now = match self.config.now() {
@@ -186,62 +219,51 @@ impl Committer {
         };
         let appends = requests.iter().map(|request| &request.append);
         let verdicts = batch::write(connection, appender, appends, now, self.config.busy_timeout);
-        if verdicts.wrote {
-            self.signal.notify();
+        let wrote = if verdicts.wrote { Wrote::Events } else { Wrote::Nothing };
+        let answers = requests.into_iter().zip(verdicts.each).map(|(request, verdict)| {
+            Box::new(move |fate: Fate<'_>| {
+                // Whoever asked may have gone; what was written stays.
+                let _ = request.answer.send(told(verdict, fate));
+            }) as Answer
+        });
+        (wrote, answers.collect())
+    }
+}
+
+/// What a verdict is to the caller.
+fn told(verdict: Result<Appended>, fate: Fate<'_>) -> Result<Appended> {
+    match (verdict, fate) {
+        (verdict, Ok(())) => verdict,
+        (Ok(_), Err(undurable)) => Err(undurable.of_write()),
+        (Err(error), Err(_)) if error.kind() == ErrorKind::OutcomeUnknown => Err(error),
+        // What stood in the way may be gone tomorrow.
+        (Err(_), Err(undurable)) => Err(undurable.of_read()),
+    }
+}
+
+fn refuse(requests: Vec<Request>, error: impl Fn() -> Error) -> (Wrote, Vec<Answer>) {
+    let refusal = |request: Request| {
+        let error = error();
+        Box::new(move |_: Fate<'_>| drop(request.answer.send(Err(error)))) as Answer
+    };
+    (Wrote::Nothing, requests.into_iter().map(refusal).collect())
+}
+
+/// Ends the writer's connection, when nobody needs it any more: the WAL goes into the database.
+pub(crate) fn end(connection: Connection, flushes: Result<()>) -> Result<()> {
+    let checkpoint = match flushes {
+        // Another process may be reading the WAL; then the last to close does it.
+        Ok(()) => connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(|error| failed("writing the WAL back", error)),
+        // What the WAL may have lost on the disk goes nowhere else.
+        Err(error) => {
+            let kept = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            kept.map_err(|error| failed("keeping the WAL", error)).and(Err(error))
         }
-        let found = match files {
-            Some(files) if verdicts.wrote => files.look(),
-            _ => Ok(0),
-        };
-        for (request, mut verdict) in requests.into_iter().zip(verdicts.each) {
-            if let (Ok(_), Err(error)) = (&verdict, &found) {
-                verdict = Err(Error::outcome_unknown(error.to_string()));
-            }
-            // Whoever asked may have gone; what was written stays.
-            let _ = request.answer.send(verdict);
-        }
-        // Nobody waits for this.
-        if let (Some(files), Ok(wal_size)) = (files, found)
-            && let Err(error) = files.wal.see_to(connection, wal_size)
-        {
-            tracing::warn!(location = %self.config.location, %error, "the WAL can't be written back");
-        }
-    }
-}
-
-/// What the writer knows of its files.
-struct OpenFiles {
-    files: Files,
-    /// Whether they were in their places when it last looked.
-    in_place: bool,
-    wal: WalGuard,
-}
-
-impl OpenFiles {
-    /// Returns the size of the WAL in bytes, if the files are in their places.
-    fn look(&mut self) -> Result<u64> {
-        let found = self.files.check();
-        self.in_place = found.is_ok();
-        found
-    }
-}
-
-fn refuse(requests: Vec<Request>, error: impl Fn() -> Error) {
-    for request in requests {
-        let _ = request.answer.send(Err(error()));
-    }
-}
-
-/// Ends the writer's connection: the readers are gone, and the WAL goes into the database.
-pub(crate) fn end(connection: Connection, readers: Vec<JoinHandle<()>>) -> Result<()> {
-    for reader in readers {
-        // A reader that panicked has told its caller; nothing of it is left.
-        let _ = reader.join();
-    }
-    // Another process may be reading the WAL; then the last to close does it.
-    let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    };
     connection.close().map_err(|(_, error)| failed("closing the database", error))?;
-    checkpoint.map_err(|error| failed("writing the WAL back", error))
+    checkpoint
 }
 
 /// How many places of the queue an append takes.

@@ -45,14 +45,17 @@ pub(crate) enum Location {
 /// | [`Full`](Self::Full) | nothing is lost | nothing is lost |
 /// | [`Normal`](Self::Normal) | nothing is lost | the newest appends may be lost, acknowledged or not |
 ///
-/// This is what SQLite says of `PRAGMA synchronous` in WAL mode (<https://sqlite.org/pragma.html#pragma_synchronous>):
-/// FULL syncs the WAL after each transaction, NORMAL only at checkpoints, so that a transaction "might roll back
-/// following a power loss or system crash" while the database stays consistent. It holds as far as the disk tells the
-/// truth when asked to flush. On macOS `fsync` does not ask the drive; with `Full` this store therefore also sets
-/// `fullfsync` and `checkpoint_fullfsync` (<https://sqlite.org/pragma.html#pragma_fullfsync>).
+/// With `Full`, the store flushes the WAL itself after a commit, once for all that wait, and gives no answer before: nothing
+/// that it acknowledges, refuses or lets read rests on what is not flushed. SQLite flushes at checkpoints, at both levels
+/// (it runs at `PRAGMA synchronous = NORMAL`, <https://sqlite.org/pragma.html#pragma_synchronous>). It holds as far as the
+/// disk tells the truth when asked to flush. On macOS `fsync` does not ask the drive; with `Full` this store does
+/// (`F_FULLFSYNC`, also at checkpoints: <https://sqlite.org/pragma.html#pragma_fullfsync>).
+///
+/// If a flush fails, the appends that waited for it are `OutcomeUnknown`, the reads `Unavailable`, and the store
+/// writes nothing more until it is opened again: a later flush that succeeds proves nothing of what an earlier one lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Synchronous {
-    /// Every commit is flushed before it is acknowledged.
+    /// Every commit is flushed before it is acknowledged, or read through a store.
     #[default]
     Full,
     /// Commits are flushed from time to time.

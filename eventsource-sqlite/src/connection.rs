@@ -41,11 +41,9 @@ pub(crate) fn open_writer(config: &SqliteConfig) -> Result<Connection> {
 
 /// Makes the writer keep the promises of its configuration; the file is in WAL mode.
 pub(crate) fn set_up_writer(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()> {
-    let (synchronous, full_fsync) = match config.synchronous {
-        Synchronous::Full => ("FULL", true),
-        Synchronous::Normal => ("NORMAL", false),
-    };
-    connection.pragma_update(None, "synchronous", synchronous)?;
+    // A commit does not wait for the disk. Where it is to be durable, the flusher sees to that.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    let full_fsync = config.synchronous == Synchronous::Full;
     connection.pragma_update(None, "fullfsync", full_fsync)?;
     connection.pragma_update(None, "checkpoint_fullfsync", full_fsync)?;
     // In KiB: the inner pages of all indexes, so that an append reads next to nothing from the file. More costs more:
@@ -153,17 +151,17 @@ mod tests {
     }
 
     #[test]
-    fn synchronous_is_as_configured_and_full_by_default() {
+    fn the_writer_waits_for_no_flush_and_full_asks_the_drive() {
         let directory = tempfile::tempdir().unwrap();
         let config = SqliteConfig::file(directory.path().join("events.db"));
-        for (config, synchronous, full_fsync) in
-            [(config.clone(), 2, 1), (config.clone().synchronous(Synchronous::Normal), 1, 0)]
+        for (config, full_fsync) in
+            [(config.clone(), 1), (config.clone().synchronous(Synchronous::Normal), 0)]
         {
             let connection = open_writer(&config).unwrap();
             set_up_writer(&connection, &config).unwrap();
             let pragma =
                 |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
-            assert_eq!(pragma("synchronous"), synchronous);
+            assert_eq!(pragma("synchronous"), 1);
             assert_eq!(pragma("fullfsync"), full_fsync);
             assert_eq!(pragma("checkpoint_fullfsync"), full_fsync);
         }

@@ -1,8 +1,11 @@
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use eventsource_core::{Error, Result};
 use rusqlite::Connection;
+
+use crate::wal_file::WalFile;
 
 /// The files of a database that is open: the database and its WAL.
 ///
@@ -27,9 +30,54 @@ impl Files {
         Ok(self.wal.look()?.len())
     }
 
+    /// Opens the WAL, if it is in its place.
+    pub(crate) fn open_wal(&self) -> Result<WalFile> {
+        let wal = WalFile::open(&self.wal.path);
+        let wal = wal.map_err(|error| {
+            Error::unavailable(format!("{:?} can't be opened to be flushed", self.wal.path))
+                .with_source(error)
+        })?;
+        self.wal.look()?;
+        Ok(wal)
+    }
+
     /// Whether the database is in its place.
     pub(crate) fn check_database(&self) -> Result<()> {
         self.database.look().map(drop)
+    }
+}
+
+/// What a store that is open knows of its files.
+#[derive(Debug)]
+pub(crate) struct OpenFiles {
+    files: Files,
+    /// Whether they were in their places when somebody last looked.
+    in_place: AtomicBool,
+    /// The size of the WAL then; 0 once it is taken.
+    wal_size: AtomicU64,
+}
+
+impl OpenFiles {
+    pub(crate) fn new(files: Files) -> Self {
+        Self { files, in_place: AtomicBool::new(true), wal_size: AtomicU64::new(0) }
+    }
+
+    /// Looks whether they are in their places.
+    pub(crate) fn look(&self) -> Result<()> {
+        let found = self.files.check();
+        self.in_place.store(found.is_ok(), Ordering::Release);
+        self.wal_size.store(found?, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Looks again, if they were not there the last time.
+    pub(crate) fn look_again(&self) -> Result<()> {
+        if self.in_place.load(Ordering::Acquire) { Ok(()) } else { self.look() }
+    }
+
+    /// The size of the WAL in bytes, if somebody has looked since this was last asked.
+    pub(crate) fn take_wal_size(&self) -> u64 {
+        self.wal_size.swap(0, Ordering::Relaxed)
     }
 }
 

@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::failed;
 use crate::row;
-use crate::store::{Ending, SqliteStore};
+use crate::store::SqliteStore;
+use crate::write::Ending;
 
 #[async_trait]
 impl Leases for SqliteStore {

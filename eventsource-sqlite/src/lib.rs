@@ -1,7 +1,7 @@
 //! An event store in a SQLite file.
 //!
 //! One thread writes. Appends that arrive together share one transaction and one flush (group commit), and each still
-//! has its own verdict. Readers are a few connections of their own: they hold up no writer, and no writer holds them
+//! has its own verdict. Where the next ones need not wait for that flush, another thread sees to it. Readers are a few connections of their own: they hold up no writer, and no writer holds them
 //! up. Other processes may open the same file, to read and to append.
 //!
 //! ```
@@ -21,7 +21,8 @@
 //! ```
 //!
 //! # What an acknowledgement promises
-//! See [`Synchronous`]. In memory: nothing beyond the process.
+//! See [`Synchronous`]. What a store returns is as durable as what it acknowledges; SQL of your own may see an event some
+//! moments before it is. In memory: nothing beyond the process.
 //!
 //! # The file
 //! It is in WAL mode, so it must lie on a local disk: WAL needs memory that all its processes share
@@ -34,6 +35,7 @@
 //! them, and leave `application_id` and `user_version` alone. [`SqliteStore::append_in`] appends within a transaction
 //! of yours.
 
+mod answer;
 mod append;
 mod batch;
 mod changes;
@@ -46,6 +48,9 @@ mod driver;
 mod error;
 mod files;
 mod filter;
+mod flusher;
+mod frontier;
+mod held;
 mod inserts;
 mod leases;
 mod outbox;
@@ -64,6 +69,8 @@ mod stream;
 mod transaction;
 mod versions;
 mod wal;
+mod wal_file;
+mod write;
 
 pub use config::{SqliteConfig, Synchronous};
 pub use projection::{SqliteProjection, SqliteView};

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use crate::error::failed;
 use crate::row::Place;
-use crate::store::{Ending, SqliteStore};
+use crate::store::SqliteStore;
+use crate::write::Ending;
 
 /// Puts events into the outbox as they are written.
 pub(crate) struct OutboxWriter<'c> {

@@ -11,7 +11,8 @@ use eventsource_core::{
 use rusqlite::Transaction;
 
 use crate::error::failed;
-use crate::store::{Ending, SqliteStore};
+use crate::store::SqliteStore;
+use crate::write::Ending;
 use crate::{checkpoints, dead_letters, read};
 
 /// A view in the log's own file: how an event changes it.

@@ -1,22 +1,21 @@
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
 use eventsource_core::{Error, Result};
 use rusqlite::Connection;
 
+use crate::answer::{Answer, Undurable, Wrote};
 use crate::config::SqliteConfig;
 use crate::connection;
 use crate::files::Files;
+use crate::flusher::{By, Flusher};
 use crate::queue::{Places, Queue, Queued};
 
 /// A read on whatever connection is free, or the reason why there is none. It leaves an answer to give.
-pub(crate) type ReadJob = Box<dyn FnOnce(Result<&Connection>) -> GiveAnswer + Send>;
-
-/// Gives the answer to whoever asked, who may look at the statistics then.
-pub(crate) type GiveAnswer = Box<dyn FnOnce()>;
+pub(crate) type ReadJob = Box<dyn FnOnce(Result<&Connection>) -> Answer + Send>;
 
 /// How many connections a store reads with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,8 +49,16 @@ impl fmt::Display for PoolStatistics {
 pub(crate) struct Readers {
     queue: Queue<ReadJob>,
     counts: Arc<Counts>,
-    files: Arc<OnceLock<Files>>,
+    opened: Arc<OnceLock<Opened>>,
     max: usize,
+}
+
+/// What a store has opened before anybody reads.
+struct Opened {
+    /// It reads these files and no others that have taken their places.
+    files: Files,
+    /// Gone when the store is.
+    flusher: Weak<Flusher>,
 }
 
 #[derive(Debug, Default)]
@@ -68,14 +75,14 @@ impl Readers {
         let (queue, jobs, places) = Queue::new(config.readers.saturating_mul(Self::WAITING_PER_READER));
         let jobs = Arc::new(Mutex::new(jobs));
         let counts = Arc::new(Counts::default());
-        let files = Arc::new(OnceLock::new());
+        let opened = Arc::new(OnceLock::new());
         let start = |_| {
             let reader = Reader {
                 jobs: jobs.clone(),
                 places: places.clone(),
                 counts: counts.clone(),
                 config: config.clone(),
-                files: files.clone(),
+                opened: opened.clone(),
                 connection: None,
             };
             thread::Builder::new()
@@ -86,13 +93,13 @@ impl Readers {
                 })
         };
         let threads = (0..config.readers).map(start).collect::<Result<_>>()?;
-        Ok((Self { queue, counts, files, max: config.readers }, threads))
+        Ok((Self { queue, counts, opened, max: config.readers }, threads))
     }
 
-    /// Makes it read these files and no others that have taken their places.
-    pub(crate) fn read_only_from(&self, files: Files) {
+    /// Makes it read these files, and answer when what was read is durable.
+    pub(crate) fn open(&self, files: Files, flusher: &Arc<Flusher>) {
         // It is set once, when the store is opened.
-        let _ = self.files.set(files);
+        let _ = self.opened.set(Opened { files, flusher: Arc::downgrade(flusher) });
     }
 
     pub(crate) async fn send(&self, job: ReadJob) -> Result<()> {
@@ -114,7 +121,7 @@ struct Reader {
     places: Places,
     counts: Arc<Counts>,
     config: SqliteConfig,
-    files: Arc<OnceLock<Files>>,
+    opened: Arc<OnceLock<Opened>>,
     connection: Option<Connection>,
 }
 
@@ -123,9 +130,10 @@ impl Reader {
         while let Some(Queued { job, places }) = self.next() {
             self.places.free(places);
             self.counts.in_use.fetch_add(1, Ordering::Relaxed);
-            let give_answer = job(self.connection());
+            let answer = job(self.connection());
+            // Whoever is told may look at the statistics.
             self.counts.in_use.fetch_sub(1, Ordering::Relaxed);
-            give_answer();
+            self.settle(answer);
         }
         if self.connection.is_some() {
             self.counts.open.fetch_sub(1, Ordering::Relaxed);
@@ -137,12 +145,24 @@ impl Reader {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
     }
 
+    fn settle(&self, answer: Answer) {
+        let flusher = self.opened.get().and_then(|opened| opened.flusher.upgrade());
+        match (&self.connection, flusher) {
+            (Some(connection), Some(flusher)) => {
+                flusher.settle(connection, Wrote::Nothing, vec![answer], By::Caller);
+            }
+            (Some(_), None) => answer(Err(&Undurable::ended())),
+            // Nothing was read.
+            (None, _) => answer(Ok(())),
+        }
+    }
+
     fn connection(&mut self) -> Result<&Connection> {
         match &mut self.connection {
             Some(connection) => Ok(connection),
             none => {
                 let connection = connection::open_reader(&self.config)?;
-                self.files.get().map_or(Ok(()), Files::check_database)?;
+                self.opened.get().map_or(Ok(()), |opened| opened.files.check_database())?;
                 self.counts.open.fetch_add(1, Ordering::Relaxed);
                 Ok(none.insert(connection))
             }

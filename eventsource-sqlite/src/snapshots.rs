@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::error::failed;
 use crate::row::{column, text, time};
-use crate::store::{Ending, SqliteStore};
+use crate::store::SqliteStore;
+use crate::write::Ending;
 
 #[async_trait]
 impl SnapshotStore for SqliteStore {

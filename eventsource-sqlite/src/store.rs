@@ -1,8 +1,6 @@
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -14,12 +12,16 @@ use rusqlite::{Connection, Transaction};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
+use crate::answer::{Undurable, Wrote};
 use crate::committer::{self, Committer, Job, Request, Watching, WriteJob};
-use crate::config::{Location, SqliteConfig};
-use crate::error::{commit_failed, failed};
-use crate::files::Files;
+use crate::config::{Location, SqliteConfig, Synchronous};
+use crate::error::failed;
+use crate::files::{Files, OpenFiles};
+use crate::flusher::{Disk, Flusher, FlusherThread};
 use crate::queue::Queue;
 use crate::readers::{PoolStatistics, ReadJob, Readers};
+use crate::wal_file::{Flush, FlushToDisk};
+use crate::write::{Ending, Outcome, write_in};
 use crate::{connection, read, schema, stream};
 
 /// An event store in a SQLite file.
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
     readers: Option<Readers>,
     signal: Signal,
     watching: Watching,
+    /// Gone when the writer's thread is.
+    flusher: Weak<Flusher>,
     ended: watch::Receiver<Ended>,
 }
 
@@ -64,6 +68,11 @@ impl SqliteStore {
     /// event store's, or a newer version's. Nothing is changed then. `Unavailable` if the file can't be opened or
     /// written, or if another process holds it for longer than the busy timeout; `Corrupt` if it is damaged.
     pub async fn open(config: SqliteConfig) -> Result<Self> {
+        Self::open_with(config, Arc::new(FlushToDisk)).await
+    }
+
+    /// Opens the store, and flushes so.
+    pub(crate) async fn open_with(config: SqliteConfig, flush: Arc<dyn Flush>) -> Result<Self> {
         let config = config.checked()?;
         let (readers, reader_threads) = match config.location {
             Location::File(_) => {
@@ -83,15 +92,17 @@ impl SqliteStore {
         let at_end = signal.clone();
         thread::Builder::new()
             .name("eventsource-sqlite-writer".to_owned())
-            .spawn(move || write(committer, reader_threads, opened, AtEnd(at_end), end))
+            .spawn(move || write(committer, flush, reader_threads, opened, AtEnd(at_end), end))
             .map_err(|error| {
                 Error::unavailable("a thread to write with can't be started").with_source(error)
             })?;
-        let (log_id, files) = found.await.map_err(|_| Error::backend("the writer's thread has ended"))??;
+        let Found { log_id, files, flusher } =
+            found.await.map_err(|_| Error::backend("the writer's thread has ended"))??;
         if let (Some(readers), Some(files)) = (&readers, files) {
-            readers.read_only_from(files);
+            readers.open(files, &flusher);
         }
-        let shared = Shared { config, log_id, writer, readers, signal, watching, ended };
+        let flusher = Arc::downgrade(&flusher);
+        let shared = Shared { config, log_id, writer, readers, signal, watching, flusher, ended };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -120,7 +131,10 @@ impl SqliteStore {
         let job: ReadJob = Box::new(move |connection| {
             // If the future was dropped, nobody asks any more.
             let result = (!answer.is_closed()).then(|| connection.and_then(job));
-            Box::new(move || drop(result.map(|result| answer.send(result))))
+            Box::new(move |fate| {
+                let told = |result: Result<T>| fate.map_err(Undurable::of_read).and(result);
+                drop(result.map(|result| answer.send(told(result))));
+            })
         });
         match &self.shared.readers {
             Some(readers) => readers.send(job).await?,
@@ -143,11 +157,22 @@ impl SqliteStore {
         let (answer, answered) = oneshot::channel();
         let timeout = self.shared.config.busy_timeout;
         let job: WriteJob = Box::new(move |connection| {
-            let result = (!answer.is_closed()).then(|| write_in(connection, timeout, doing, work));
-            Box::new(move || drop(result.map(|result| answer.send(result))))
+            let came = match connection {
+                // If the future was dropped, nobody asks any more.
+                _ if answer.is_closed() => return (Wrote::Nothing, Box::new(|_| ())),
+                Ok(connection) => write_in(connection, timeout, doing, work),
+                Err(error) => Outcome::Undone(Err(error.into())),
+            };
+            (came.wrote(), Box::new(move |fate| drop(answer.send(came.told(fate)))))
         });
         self.shared.writer.send(Job::Write(job), 1).await?;
         answered.await.map_err(|_| Error::outcome_unknown("the writer's thread has ended"))?
+    }
+
+    /// Makes durable all that anybody has committed so far, if this store promises that of what it says.
+    pub(crate) fn flush(&self) -> Result<()> {
+        let flusher = self.shared.flusher.upgrade();
+        flusher.ok_or_else(|| Undurable::ended().of_read())?.flush_now()
     }
 
     /// Wakes those who wait for changes.
@@ -246,32 +271,6 @@ impl LogIdentity for SqliteStore {
     }
 }
 
-/// How a transaction is to end.
-pub(crate) enum Ending<T> {
-    Commit(T),
-    RollBack(T),
-}
-
-fn write_in<T, E: From<Error>>(
-    connection: &Connection,
-    timeout: Duration,
-    doing: &'static str,
-    work: impl FnOnce(&Transaction<'_>) -> Result<Ending<T>, E>,
-) -> Result<T, E> {
-    let begun = connection::begin_immediate(connection, timeout);
-    let transaction = begun.map_err(|error| failed(doing, error))?;
-    // What panics is a caller's handler: the transaction is rolled back like after any failure, and the writer goes on.
-    let ending = catch_unwind(AssertUnwindSafe(|| work(&transaction)))
-        .unwrap_or_else(|_| Err(Error::backend("what ran in the transaction panicked").into()))?;
-    match ending {
-        Ending::RollBack(value) => Ok(value),
-        Ending::Commit(value) => {
-            transaction.commit().map_err(|error| commit_failed(&error.into()))?;
-            Ok(value)
-        }
-    }
-}
-
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore")
@@ -290,40 +289,66 @@ impl Drop for AtEnd {
     }
 }
 
+/// What was found when the store was opened.
+struct Found {
+    log_id: Uuid,
+    /// None in memory.
+    files: Option<Files>,
+    flusher: Arc<Flusher>,
+}
+
 /// The life of the writer's thread.
 fn write(
     committer: Committer,
+    flush: Arc<dyn Flush>,
     readers: Vec<JoinHandle<()>>,
-    opened: oneshot::Sender<Result<(Uuid, Option<Files>)>>,
+    opened: oneshot::Sender<Result<Found>>,
     _at_end: AtEnd,
     end: watch::Sender<Ended>,
 ) {
     let config = committer.config.clone();
-    let (connection, files) = match open(&config) {
-        Ok((connection, log_id)) => {
-            let files = Files::of(&connection);
-            if opened.send(Ok((log_id, files.clone()))).is_err() {
+    let (connection, flusher, flushing) = match open(&committer, flush) {
+        Ok((connection, found, flushing)) => {
+            let flusher = found.flusher.clone();
+            if opened.send(Ok(found)).is_err() {
                 tracing::debug!(location = %config.location, "nobody waited for the store to open");
             }
-            (connection, files)
+            (connection, flusher, flushing)
         }
         Err(error) => {
             let _ = opened.send(Err(error));
             return;
         }
     };
-    let done = committer.run(&connection, files);
-    let ended = done.and(committer::end(connection, readers));
+    let done = committer.run(&connection, &flusher);
+    for reader in readers {
+        // A reader that panicked has told its caller; nothing of it is left.
+        let _ = reader.join();
+    }
+    // Whoever still waits is told.
+    drop(flushing);
+    let flushes = flusher.check_flushes();
+    drop(flusher);
+    let ended = done.and(committer::end(connection, flushes));
     if let Err(error) = &ended {
         tracing::warn!(location = %config.location, error = %error, "the store was not closed in order");
     }
     end.send_replace(Some(ended.map_err(|error| error.to_string())));
 }
 
-fn open(config: &SqliteConfig) -> Result<(Connection, Uuid)> {
+fn open(committer: &Committer, flush: Arc<dyn Flush>) -> Result<(Connection, Found, FlusherThread)> {
+    let config = &committer.config;
     let connection = connection::open_writer(config)?;
     let log_id = schema::migrate(&connection, config)?;
     connection::set_up_writer(&connection, config)
         .map_err(|error| failed("setting the connection up", error))?;
-    Ok((connection, log_id))
+    let files = Files::of(&connection);
+    let disk = match (&files, config.synchronous) {
+        (Some(files), Synchronous::Full) => Some(Disk { wal: files.open_wal()?, flush }),
+        _ => None,
+    };
+    let open_files = files.clone().map(OpenFiles::new);
+    let flusher = Arc::new(Flusher::new(disk, open_files, committer.signal.clone()));
+    let flushing = flusher.start()?;
+    Ok((connection, Found { log_id, files, flusher }, flushing))
 }

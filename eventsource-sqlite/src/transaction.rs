@@ -16,7 +16,8 @@ impl SqliteStore {
     /// log's write lock until you end it: append last, commit soon.
     ///
     /// The events are visible once you have committed, and what the commit promises depends on your connection's
-    /// `synchronous`. [`changes`](eventsource_core::EventStore::changes) wakes after the poll interval. After an error
+    /// `synchronous`: at FULL it makes everything durable that was committed before as well. A conflict or a repetition is
+    /// told when what it rests on is durable. [`changes`](eventsource_core::EventStore::changes) wakes after the poll interval. After an error
     /// nothing of the append is in the transaction, which goes on, unless SQLite has rolled it back itself (when the
     /// disk is full, for instance).
     ///
@@ -66,13 +67,18 @@ impl SqliteStore {
         let mut appender = Appender::new(transaction, self.shared.config.outbox.as_ref()).map_err(broken)?;
         let mut pending = appender.begin().map_err(broken)?;
         let now = self.shared.config.now()?;
-        verdict(in_savepoint(transaction, || {
+        let verdict = verdict(in_savepoint(transaction, || {
             let appended = appender.append(&append, &mut pending, now, Retries::LookedUp)?;
             if !appended.replayed {
                 appender.finish(&mut pending)?;
             }
             Ok(appended)
-        }))
+        }));
+        // These tell of what others have committed. What is appended is the caller's to commit.
+        if verdict.as_ref().map_or_else(Error::is_conflict, |appended| appended.replayed) {
+            self.flush()?;
+        }
+        verdict
     }
 }
 
