@@ -110,6 +110,10 @@ impl Sink for PostgresProjection {
             Record::Checkpoint(save) => {
                 let stored = log.lock_checkpoint(&mut transaction, save.consumer()).await?;
                 if save.judge(stored.as_ref())? == SaveJudgement::Stored {
+                    // Who has lost its lease is told so, also where somebody else has done just the same.
+                    if let Some(fence) = save.fence() {
+                        log.check_fence(&mut transaction, fence).await?;
+                    }
                     transaction.rollback().await.map_err(reading)?;
                     return Ok(());
                 }
