@@ -23,7 +23,7 @@ pub(crate) enum Worker {
     /// In this process; a pause is as by SIGSTOP: nothing of it goes on.
     Task { gate: Arc<Gate>, stop: Box<dyn FnOnce() + Send>, task: JoinHandle<CaseResult> },
     /// In a process of its own.
-    Process { child: Child, input: Input, output: JoinHandle<()>, pauser: Option<Child> },
+    Process { child: Box<Child>, input: Input, output: JoinHandle<()>, pauser: Option<Box<Child>> },
 }
 
 impl Worker {
@@ -58,14 +58,14 @@ impl Worker {
                 }
             }
         });
-        Ok(Self::Process { child, input, output, pauser: None })
+        Ok(Self::Process { child: Box::new(child), input, output, pauser: None })
     }
 
     /// Nothing of it goes on from here.
     pub(crate) async fn pause(&mut self) -> CaseResult {
         match self {
             Self::Task { gate, .. } => gate.closed.store(true, Ordering::SeqCst),
-            Self::Process { child, pauser, .. } => *pauser = Some(pause(child).await?),
+            Self::Process { child, pauser, .. } => *pauser = Some(Box::new(pause(child).await?)),
         }
         Ok(())
     }
