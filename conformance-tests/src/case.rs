@@ -52,7 +52,8 @@ impl Case {
     }
 
     /// What to run where `lacking` is missing: the case, or the refusal of what it requires.
-    pub(crate) fn body_for(&self, lacking: &[(Capability, &str)]) -> Body {
+    #[must_use]
+    pub fn body_for(&self, lacking: &[(Capability, &str)]) -> Body {
         match self.group.requires {
             Some(required) if lacking.iter().any(|(capability, _)| *capability == required) => {
                 cases::refusals::of(required)

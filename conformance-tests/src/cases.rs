@@ -43,6 +43,7 @@ pub mod read;
 pub mod record_duplication;
 pub mod refusals;
 pub mod relay;
+pub mod relay_processes;
 pub mod reopening;
 pub mod repositories;
 pub mod sharing;

@@ -327,6 +327,14 @@ macro_rules! suite {
     };
 }
 
+/// As [`suite!`](crate::suite), of what is promised to those who consume events only.
+#[macro_export]
+macro_rules! consumers_suite {
+    ($harness:expr) => {
+        $crate::__contract_consumers! { ($crate::__tests) ($harness) }
+    };
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __tests {

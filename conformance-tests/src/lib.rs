@@ -3,7 +3,7 @@
 mod beside;
 mod case;
 pub mod cases;
-mod chaos;
+pub mod chaos;
 pub mod child;
 mod clock;
 mod consuming;
@@ -26,4 +26,4 @@ mod workload;
 pub use case::{Body, Case, Group};
 pub use failure::{CaseResult, Failure};
 pub use harness::{Fixture, Harness, Held, Log, Setup, Stores, View};
-pub use run::{Cx, judge, run};
+pub use run::{Cx, judge, judge_for, run, seed};

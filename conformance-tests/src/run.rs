@@ -11,7 +11,7 @@ use eventsource_core::{
 use tokio::runtime;
 use uuid::Uuid;
 
-use crate::{Case, CaseResult, Failure, Fixture, Harness, Log, Setup, Stores, View, chaos, child};
+use crate::{Body, Case, CaseResult, Failure, Fixture, Harness, Log, Setup, Stores, View, chaos, child};
 
 /// How long a case may take before it has failed.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -23,6 +23,7 @@ pub struct Cx {
     fixture: Arc<Fixture>,
     case: String,
     seed: u64,
+    trouble: Duration,
 }
 
 impl Cx {
@@ -148,6 +149,17 @@ impl Cx {
         &self.case
     }
 
+    /// What failures call the backend.
+    #[must_use]
+    pub fn backend(&self) -> &'static str {
+        self.harness.name()
+    }
+
+    /// For how long a case makes trouble: as long as it was asked for, else for this long.
+    pub(crate) fn trouble(&self, by_itself: Duration) -> Duration {
+        Some(self.trouble).filter(|asked| !asked.is_zero()).unwrap_or(by_itself)
+    }
+
     /// The capabilities that the harness says are missing.
     #[must_use]
     pub fn lacks(&self) -> &'static [(Capability, &'static str)] {
@@ -171,9 +183,10 @@ impl Cx {
         self.harness.attach(address).await
     }
 
-    /// The same case on a store of this process that was found by an address.
-    pub(crate) fn attached(harness: Arc<dyn Harness>, stores: Stores, case: &str) -> Self {
-        Self { harness, fixture: Arc::new(Fixture::new(stores)), case: case.to_owned(), seed: seed() }
+    /// A store of this process, which is a child, that was found by an address.
+    pub(crate) fn attached(harness: Arc<dyn Harness>, stores: Stores) -> Self {
+        let (fixture, case) = (Arc::new(Fixture::new(stores)), "child".to_owned());
+        Self { harness, fixture, case, seed: seed(), trouble: Duration::ZERO }
     }
 }
 
@@ -190,8 +203,8 @@ impl fmt::Debug for Cx {
 pub fn run(harness: impl Harness, group: &str, case: &str) {
     let harness = Arc::new(harness);
     let case = Case::find(group, case);
-    if child::is_one() {
-        return child::run(harness, &case.name());
+    if child::program().is_some() {
+        return child::run(harness);
     }
     let (store, name, seed) = (harness.name(), case.name(), seed());
     if let Err(failure) = judge(harness, &case, seed) {
@@ -204,24 +217,39 @@ pub fn run(harness: impl Harness, group: &str, case: &str) {
 /// # Errors
 /// The failure's text: an error, a broken assertion, or that it took too long.
 pub fn judge(harness: Arc<dyn Harness>, case: &Case, seed: u64) -> Result<(), String> {
+    let body = case.body_for(harness.lacks());
+    judge_for(harness, &case.name(), body, seed, chaos::asked_for())
+}
+
+/// Whether a body holds for a backend, be it a case's or another, that makes trouble for so long if it makes any; if not,
+/// why.
+///
+/// # Errors
+/// As for [`judge`]. What follows the trouble may take several times as long.
+pub fn judge_for(
+    harness: Arc<dyn Harness>,
+    name: &str,
+    body: Body,
+    seed: u64,
+    trouble: Duration,
+) -> Result<(), String> {
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .enable_all()
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
-    let body = case.body_for(harness.lacks());
-    let name = case.name();
+    let case = name.to_owned();
     // A task of its own, waited for outside the runtime: also a body that never lets go of any thread, so that the
     // runtime's own timers stand still, runs into the time limit.
     let task = runtime.spawn(async move {
         let fixture = harness.fresh(Setup::default()).await?;
-        let cx = Cx { harness, fixture: Arc::new(fixture), case: name, seed };
+        let cx = Cx { harness, fixture: Arc::new(fixture), case, seed, trouble };
         let verdict = body(cx.clone()).await;
         cx.store().close().await?;
         cx.log().remove().await?;
         verdict
     });
-    let limit = TIMEOUT + chaos::asked_for();
+    let limit = TIMEOUT + trouble * 8;
     let (tell, told) = mpsc::channel();
     runtime.spawn(async move {
         let _ = tell.send(match task.await {
@@ -237,7 +265,11 @@ pub fn judge(harness: Arc<dyn Harness>, case: &Case, seed: u64) -> Result<(), St
 }
 
 /// The seed that the environment asks for, else a new one.
-fn seed() -> u64 {
+///
+/// # Panics
+/// If the environment asks for something that is none.
+#[must_use]
+pub fn seed() -> u64 {
     match std::env::var("CONTRACT_SEED") {
         Err(_) => Uuid::now_v7().as_u64_pair().1,
         Ok(text) => u64::from_str_radix(text.trim_start_matches("0x"), 16)

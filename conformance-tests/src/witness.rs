@@ -2,13 +2,16 @@
 //!
 //! While tasks append and read, a [`Recorder`] keeps a [`History`]: every append with what it came to, and everything
 //! that readers saw, in order. Afterwards a [`Witness`] compares it with the final log, which proves or disproves each
-//! [`Property`] without knowing how the store works.
+//! [`Property`] without knowing how the store works. So it does with what a group of consumers did ([`Consumption`]) and
+//! with what relays published ([`Publication`]).
 
 mod appends;
+mod consumption;
 mod history;
 mod ledger;
 mod log;
 mod note;
+mod publication;
 mod readers;
 mod real_time;
 mod recorder;
@@ -18,7 +21,9 @@ mod wire;
 
 use eventsource_core::{Position, RecordedEvent};
 
+pub use consumption::{Consumption, Delivery, Save};
 pub use history::{Attempt, HeadSeen, History, Look, Outcome, Reader, Span};
+pub use publication::{OutboxLook, Publication};
 pub use recorder::{Pending, Recorder, Tail};
 pub use verdict::{Property, Summary, Verdict, Violation};
 
@@ -72,6 +77,22 @@ impl<'a> Witness<'a> {
             real_time::judge(history, &mut verdict);
         }
         verdict.into_result(Summary::of(self.log, &attempts, &ledger, histories))
+    }
+
+    /// Compares what a group of consumers did with the log.
+    ///
+    /// # Errors
+    /// Everything that does not keep what a group is promised.
+    pub fn judge_consumption(&self, consumption: &Consumption) -> Result<(), Verdict> {
+        consumption::judge(self.log, consumption)
+    }
+
+    /// Compares what relays published with the log, all of whose events were to be published.
+    ///
+    /// # Errors
+    /// Everything that does not keep what relays are promised.
+    pub fn judge_publication(&self, publication: &Publication) -> Result<(), Verdict> {
+        publication::judge(self.log, publication)
     }
 }
 

@@ -6,4 +6,4 @@ mod support;
 use eventsource_postgres::CommitMode;
 use support::Postgres;
 
-conformance_tests::suite!(Postgres(CommitMode::Flushed));
+conformance_tests::suite!(Postgres::committing(CommitMode::Flushed));

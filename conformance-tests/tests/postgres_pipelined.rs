@@ -7,4 +7,4 @@ mod support;
 use eventsource_postgres::CommitMode;
 use support::Postgres;
 
-conformance_tests::suite!(Postgres(CommitMode::Pipelined));
+conformance_tests::suite!(Postgres::committing(CommitMode::Pipelined));

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 use crate::append::{Answered, Commit, Verdict};
 use crate::call::Call;
 use crate::config::{CommitMode, Statements};
+use crate::connection::begin;
 use crate::error::{Asked, Failure, reading};
 use crate::log::Log;
 use crate::replay::Judgement;
@@ -213,8 +214,8 @@ impl Committer {
                 }
             }
             Statements::Unnamed => {
-                let begin = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED");
-                let mut transaction = match timeout(*answer_timeout, begin).await {
+                let begun = begin(pool, "BEGIN ISOLATION LEVEL READ COMMITTED");
+                let mut transaction = match timeout(*answer_timeout, begun).await {
                     Ok(begun) => begun.map_err(nothing)?,
                     Err(_) => return Err(nothing(io::Error::from(io::ErrorKind::TimedOut).into())),
                 };

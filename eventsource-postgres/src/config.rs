@@ -140,6 +140,8 @@ impl PostgresConfig {
     /// Works through a pooler in transaction mode, such as pgbouncer (any version): no named prepared statements, no
     /// start-up parameters but the usual, every call in a transaction of its own. It costs some round trips a call.
     ///
+    /// Statements of your own, in a view or on the store's pool, need `.persistent(false)` in sqlx, or they have names.
+    ///
     /// The driver parses an unnamed statement and executes it in two steps, and between two steps outside a transaction
     /// the pooler may switch servers; that is why a transaction is put around everything.
     pub fn through_pgbouncer(mut self) -> Self {

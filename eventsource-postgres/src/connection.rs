@@ -21,7 +21,7 @@ impl ReadConnection {
         match statements {
             Statements::Prepared => pool.acquire().await.map(Self::Pooled),
             Statements::Unnamed => {
-                pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY").await.map(Self::Transaction)
+                begin(pool, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY").await.map(Self::Transaction)
             }
         }
         .map_err(reading)
@@ -54,4 +54,18 @@ impl DerefMut for ReadConnection {
             Self::Transaction(transaction) => transaction,
         }
     }
+}
+
+/// Begins a transaction, as `statement` says. Every transaction of the store's own begins here.
+///
+/// In a task, which goes on where the caller is dropped: the driver counts a transaction once BEGIN is answered, so a
+/// `begin_with` that is dropped before gives the connection back to the pool with a transaction open that nobody ends.
+/// Appends on that connection would be acknowledged and not committed.
+pub(crate) async fn begin(
+    pool: &PgPool,
+    statement: &'static str,
+) -> sqlx::Result<Transaction<'static, Postgres>> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::connection::ReadConnection;
+use crate::connection::begin;
 use crate::error::{Asked, Failure, reading};
 use crate::log::{Log, Statement};
 use crate::row::json_text;
@@ -120,8 +121,8 @@ impl Change {
 
 impl Log {
     async fn change_outbox(&self) -> Result<Change> {
-        let begin = self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED");
-        let mut transaction = begin.await.map_err(reading)?;
+        let begun = begin(&self.pool, "BEGIN ISOLATION LEVEL READ COMMITTED");
+        let mut transaction = begun.await.map_err(reading)?;
         let lock = self
             .statement(&include_str!("sql/outbox_lock.sql").replace("{lock_class}", &LOCK_CLASS.to_string()));
         let lock = lock.bind(self.lock_timeout.clone()).bind(self.own_time()?);

@@ -52,7 +52,8 @@ use crate::writing::commit;
 #[async_trait]
 pub trait PostgresView: Send + Sync + 'static {
     /// Changes the view within the transaction that `connection` is in, which commits together with the consumer's
-    /// checkpoint. Don't end the transaction.
+    /// checkpoint. Don't end the transaction. Through a pooler, make statements unnamed: `.persistent(false)`; sqlx gives
+    /// them names otherwise, which the next server doesn't know.
     ///
     /// # Errors
     /// Whatever stands in the way: nothing of the transaction is left then. After a failed statement the transaction
@@ -109,6 +110,10 @@ impl Sink for PostgresProjection {
             Record::Checkpoint(save) => {
                 let stored = log.lock_checkpoint(&mut transaction, save.consumer()).await?;
                 if save.judge(stored.as_ref())? == SaveJudgement::Stored {
+                    // Who has lost its lease is told so, also where somebody else has done just the same.
+                    if let Some(fence) = save.fence() {
+                        log.check_fence(&mut transaction, fence).await?;
+                    }
                     transaction.rollback().await.map_err(reading)?;
                     return Ok(());
                 }

@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::config::PayloadIndex;
+use crate::connection;
 use crate::error::reading;
 use crate::schema_name::SchemaName;
 
@@ -80,7 +81,7 @@ pub(crate) async fn announce_pipelined(pool: &PgPool, schema: &SchemaName) -> Re
 
 /// A transaction, because through a pooler only that stays on its server.
 async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
-    pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(reading)
+    connection::begin(pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(reading)
 }
 
 /// The log's id; and the end of the transaction.

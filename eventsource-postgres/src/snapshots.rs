@@ -9,6 +9,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::connection::ReadConnection;
+use crate::connection::begin;
 use crate::error::{reading, writing};
 use crate::log::{Log, Statement};
 use crate::row::json_text;
@@ -72,7 +73,7 @@ impl Log {
     /// Runs one statement in a transaction of its own; the number of rows that it concerned.
     async fn write(&self, statement: Statement) -> Result<u64> {
         let mut transaction =
-            self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(reading)?;
+            begin(&self.pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(reading)?;
         let done = statement.execute(&mut *transaction).await.map_err(reading)?;
         transaction.commit().await.map_err(writing)?;
         Ok(done.rows_affected())

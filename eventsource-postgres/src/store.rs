@@ -125,6 +125,10 @@ impl PostgresStore {
     }
 
     /// The pool, for the application's own statements; and for transactions that [`append_in`](Self::append_in) joins.
+    ///
+    /// Let a `begin` on it come to its end, in a task of its own if need be: sqlx (0.9) gives the connection of one that is
+    /// dropped before its answer back to the pool with the transaction open, also to the store. Through a pooler, make your
+    /// statements unnamed: `.persistent(false)`.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.log.pool

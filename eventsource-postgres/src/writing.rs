@@ -8,6 +8,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
+use crate::connection::begin;
 use crate::error::{Asked, Failure, reading};
 use crate::log::Log;
 
@@ -22,7 +23,7 @@ impl Log {
     /// was paused holds no lock for ever, and cancels statements that take longer.
     pub(crate) async fn begin_limited(&self, limit: Duration) -> Result<Transaction<'static, Postgres>> {
         let mut transaction =
-            self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(reading)?;
+            begin(&self.pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(reading)?;
         let limit = format!("{}ms", limit.as_millis().clamp(1, 2_147_483_647));
         self.query(
             "SELECT set_config('lock_timeout', $1, true), \

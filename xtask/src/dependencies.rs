@@ -29,7 +29,13 @@ fn rule(package: &str) -> Option<Rule> {
         }
         "conformance-tests" => rule(
             &["eventsource-core", "eventsource-consumers", "eventsource-testing"],
-            &["eventsource-memory", "eventsource-sqlite", "eventsource-postgres", "test-servers"],
+            &[
+                "eventsource-memory",
+                "eventsource-sqlite",
+                "eventsource-postgres",
+                "eventsource-nats",
+                "test-servers",
+            ],
         ),
         "examples" => rule(
             &[

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use eventsource_consumers::{Consumer, ConsumerGroup, GroupOptions};
 use eventsource_core::{Append, ConsumerName, ErrorKind};
-use proptest::prelude::RngExt;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
-use crate::chaos::{self, Deeds, Delivery, LEASE, Member, PAUSE, Watch, Writers};
-use crate::given::{events, refused};
-use crate::{CaseResult, Cx, random};
+use crate::chaos::{self, Crew, Deeds, LEASE, Scribe, Watch, Writers};
+use crate::given::{events, log_of, refused};
+use crate::witness::{Consumption, Delivery, Witness};
+use crate::{CaseResult, Cx};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -38,26 +38,28 @@ async fn until_shared(cx: &Cx, shares: &[usize]) -> CaseResult {
 
 pub async fn members_share_the_work_and_hand_it_over(cx: Cx) -> CaseResult {
     let deeds = Deeds::default();
-    let first = Member::start(&cx, deeds.handler())?;
+    let first = chaos::member_task(&cx, deeds.handler())?;
     until_shared(&cx, &[6]).await?;
-    let second = Member::start(&cx, deeds.handler())?;
+    let second = chaos::member_task(&cx, deeds.handler())?;
     until_shared(&cx, &[3, 3]).await?;
-    let third = Member::start(&cx, deeds.handler())?;
-    let fourth = Member::start(&cx, deeds.handler())?;
+    let third = chaos::member_task(&cx, deeds.handler())?;
+    let fourth = chaos::member_task(&cx, deeds.handler())?;
     until_shared(&cx, &[2, 2, 1, 1]).await?;
     cx.store().append(Append::events(events(60))).await?;
-    chaos::until_done(&cx, async || Ok(deeds.list())).await?;
+    chaos::until_handled(&cx, async || Ok(deeds.list())).await?;
     first.stop().await?;
     until_shared(&cx, &[2, 2, 2]).await?;
     // Nobody says that this one is gone.
-    second.kill().await;
+    second.kill().await?;
     until_shared(&cx, &[3, 3]).await?;
     cx.store().append(Append::events(events(60))).await?;
-    chaos::until_done(&cx, async || Ok(deeds.list())).await?;
+    chaos::until_handled(&cx, async || Ok(deeds.list())).await?;
     third.stop().await?;
     fourth.stop().await?;
     assert!(cx.leases().leases(&group()).await?.iter().all(|lease| lease.key.group == group()));
-    chaos::judge(&cx, &deeds.list(), Delivery::AtLeastOnce).await
+    let (handled, log) = (deeds.list(), log_of(&**cx.store()).await?);
+    let consumption = Consumption { handled, delivery: Delivery::AtLeastOnce, ..Consumption::default() };
+    Ok(Witness::of(&log).judge_consumption(&consumption)?)
 }
 
 pub async fn one_partition_is_a_single_active_consumer(cx: Cx) -> CaseResult {
@@ -74,7 +76,7 @@ pub async fn one_partition_is_a_single_active_consumer(cx: Cx) -> CaseResult {
     let running: Vec<_> = groups.into_iter().map(|each| tokio::spawn(each.run(deeds.handler()))).collect();
     until_shared(&cx, &[1]).await?;
     cx.store().append(Append::events(events(50))).await?;
-    chaos::until_done(&cx, async || Ok(deeds.list())).await?;
+    chaos::until_handled(&cx, async || Ok(deeds.list())).await?;
     for control in controls {
         control.stop();
     }
@@ -89,8 +91,8 @@ pub async fn one_partition_is_a_single_active_consumer(cx: Cx) -> CaseResult {
 pub async fn another_number_of_partitions_is_refused(cx: Cx) -> CaseResult {
     cx.store().append(Append::events(events(50))).await?;
     let deeds = Deeds::default();
-    let first = Member::start(&cx, deeds.handler())?;
-    chaos::until_done(&cx, async || Ok(deeds.list())).await?;
+    let first = chaos::member_task(&cx, deeds.handler())?;
+    chaos::until_handled(&cx, async || Ok(deeds.list())).await?;
     first.stop().await?;
     let consumer = Consumer::new("chaos", cx.consumer_store())?;
     let other = ConsumerGroup::new(consumer, cx.group_store(), GroupOptions::partitions(7));
@@ -100,27 +102,21 @@ pub async fn another_number_of_partitions_is_refused(cx: Cx) -> CaseResult {
 }
 
 pub async fn members_that_are_paused_and_killed_lose_and_reorder_nothing(cx: Cx) -> CaseResult {
-    let (deeds, watch, writers) = (Deeds::default(), Watch::start(&cx), Writers::start(&cx));
-    let mut members = (0..4).map(|_| Member::start(&cx, deeds.handler())).collect::<CaseResult<Vec<_>>>()?;
-    let mut random = random::numbers(&cx, 70);
-    let end = Instant::now() + chaos::duration(Duration::from_secs(5));
-    let mut blows = 0;
-    while Instant::now() < end || blows < 2 {
-        sleep(Duration::from_millis(random.random_range(10..600))).await;
-        let victim = random.random_range(0..members.len());
-        if blows % 2 == 0 {
-            members[victim].pause(PAUSE).await;
-        } else {
-            let fresh = Member::start(&cx, deeds.handler())?;
-            std::mem::replace(&mut members[victim], fresh).kill().await;
-        }
-        blows += 1;
-    }
+    let duration = cx.trouble(Duration::from_secs(5));
+    let (deeds, scribe) = (Deeds::default(), Scribe::default());
+    let (watch, writers) = (Watch::start(&cx), Writers::start(&cx));
+    let mut members = Crew::start(&cx, 70, 4, |_| chaos::member_task(&cx, scribe.over(deeds.handler())))?;
+    let blows = members.suffer(duration).await?;
     writers.finish().await?;
-    chaos::until_done(&cx, async || Ok(deeds.list())).await?;
-    for member in members {
-        member.stop().await?;
-    }
-    assert!(watch.finish().await? > 10, "the group did not work");
-    chaos::judge(&cx, &deeds.list(), Delivery::AtLeastOnce).await
+    chaos::until_handled(&cx, async || Ok(deeds.list())).await?;
+    members.stop().await?;
+    let consumption = Consumption {
+        handled: deeds.list(),
+        delivery: Delivery::AtLeastOnce,
+        saves: scribe.saves(),
+        checkpoints: watch.finish().await?,
+    };
+    chaos::tell(&cx, &consumption, scribe.fenced(), blows);
+    let log = log_of(&**cx.store()).await?;
+    Ok(Witness::of(&log).judge_consumption(&consumption)?)
 }

@@ -1,10 +1,15 @@
 //! Who may do which share of a group's work, and who may not any more.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use eventsource_core::{
-    Append, CheckpointSave, Conflict, ConsumerName, LeaseKey, MemberId, NewDeadLetter, Position,
+    Append, Capability, CheckpointSave, Conflict, ConsumerName, LeaseKey, MemberId, NewDeadLetter, Position,
 };
+
+use tokio::time::sleep;
 
 use crate::clock::SetClock;
 use crate::given::{conflict, events, log_of, race_all};
@@ -145,5 +150,50 @@ pub async fn members_are_known_until_they_expire(cx: Cx) -> CaseResult {
     cx.leases().announce(&group(), ann, TTL).await?;
     cx.leases().withdraw(&group(), ann).await?;
     assert_eq!(cx.leases().announce(&group(), bob, TTL).await?, [bob]);
+    Ok(())
+}
+
+/// A future that is dropped where it waits for the so-manieth time.
+async fn give_up<F: Future>(call: F, waits: u32) {
+    let (mut call, mut left) = (pin!(call), waits);
+    poll_fn(|context| {
+        left = left.saturating_sub(1);
+        if call.as_mut().poll(context).is_ready() || left == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+pub async fn calls_that_are_given_up_disturb_no_append(cx: Cx) -> CaseResult {
+    let (member, log_id) = (MemberId::random(), cx.identity().log_id().await?);
+    let consumer = ConsumerName::new("mailer").expect("a case names a valid consumer");
+    let save = CheckpointSave::first(consumer.clone(), log_id);
+    let mut acknowledged = 0;
+    for round in 0..32 {
+        let (waits, group, key) = (1 + round % 8, group(), key(round));
+        // Several at once, so that several connections are concerned, where there are any.
+        futures_util::join!(
+            give_up(cx.leases().announce(&group, member, TTL), waits),
+            give_up(cx.leases().acquire_lease(&key, member, TTL), waits),
+            give_up(cx.checkpoints().save_checkpoint(&save), waits),
+            give_up(cx.checkpoints().load_checkpoint(&consumer), waits),
+            give_up(cx.store().head(), waits),
+        );
+        // A store may keep a connection for appends, for as long as they come one after the other.
+        sleep(Duration::from_millis(25)).await;
+        for _ in 0..2 {
+            cx.store().append(Append::events(events(1))).await?;
+            acknowledged += 1;
+        }
+    }
+    assert_eq!(log_of(&**cx.store()).await?.len(), acknowledged);
+    if !cx.lacks().iter().any(|(capability, _)| *capability == Capability::Durable) {
+        // Somebody else sees what is committed, and nothing else.
+        cx.store().close().await?;
+        assert_eq!(
+            log_of(&*cx.open().await?).await?.len(),
+            acknowledged,
+            "an acknowledged append is not there"
+        );
+    }
     Ok(())
 }

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::cases::outbox::{given, outbox_of};
 use crate::given::{event, events, log_of, names, refused, stream};
 use crate::publishing::{Mood, Moody};
-use crate::{CaseResult, Cx, Failure, Setup, random};
+use crate::{CaseResult, Cx, Failure, Setup, chaos, random};
 
 use ExpectedVersion::Any;
 
@@ -292,4 +292,8 @@ async fn append_to_streams(cx: Cx) -> CaseResult<u64> {
 
 fn numbered(number: usize) -> Vec<NewEvent> {
     events(1 + number % 2)
+}
+
+pub async fn relays_that_are_paused_and_killed_publish_everything_in_order(cx: Cx) -> CaseResult {
+    chaos::publish_in_tasks(&cx).await
 }

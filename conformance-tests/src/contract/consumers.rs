@@ -40,6 +40,7 @@ macro_rules! __contract_consumers {
             a_relay_finds_what_nobody_wakes_it_for,
             a_relay_ends_when_its_store_is_closed,
             whatever_fails_every_event_is_published_and_streams_in_order,
+            relays_that_are_paused_and_killed_publish_everything_in_order,
         }
         checkpoints requires Checkpoints {
             a_saved_checkpoint_comes_back,
@@ -70,6 +71,7 @@ macro_rules! __contract_consumers {
             a_fenced_member_saves_no_checkpoint,
             a_fenced_member_parks_nothing,
             members_are_known_until_they_expire,
+            calls_that_are_given_up_disturb_no_append,
         }
         subscription {
             what_is_stored_and_what_comes_is_one_stream,
@@ -116,6 +118,9 @@ macro_rules! __contract_consumers {
         }
         group_processes requires Shared {
             processes_that_are_paused_and_killed_leave_the_view_exact,
+        }
+        relay_processes requires Shared {
+            processes_that_are_paused_and_killed_publish_everything_in_order,
         }
     } };
 }

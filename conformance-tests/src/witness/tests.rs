@@ -2,7 +2,9 @@
 //! which it must reject for that very reason.
 
 mod appends;
+mod consumption;
 mod log;
+mod publication;
 mod readers;
 mod refusals;
 

@@ -38,6 +38,30 @@ pub enum Property {
     /// What was over before something else began comes before it: heads never go back, and what was acknowledged is
     /// visible.
     TimeIsKept,
+    /// A group handles every event of the log.
+    EveryEventIsHandled,
+    /// A view in the log's own database is given every event once.
+    HandledOnce,
+    /// Events with one key are handled in log order, where they are handled for the first time.
+    KeysAreInOrder,
+    /// Nothing is handled that is not in the log.
+    NothingElseIsHandled,
+    /// A checkpoint goes forward, and one save follows the other.
+    CheckpointsGoForward,
+    /// A member whose lease somebody else has taken writes nothing.
+    FencedWriteNothing,
+    /// Relays publish every event.
+    EveryEventIsPublished,
+    /// What drops messages that it has seen holds every event once.
+    PublishedOnce,
+    /// A stream's events are published in order, where they are published for the first time.
+    StreamsArePublishedInOrder,
+    /// Nothing is published that is not in the log as it is.
+    NothingElseIsPublished,
+    /// Every event has its entry in the outbox, and every entry is settled in the end.
+    EverythingIsSettled,
+    /// An entry is settled only after its event was published.
+    SettledIsPublished,
 }
 
 /// One broken promise.
@@ -83,7 +107,7 @@ impl Verdict {
         self.violations.push(Violation { property, text: text.into() });
     }
 
-    pub(super) fn into_result(self, summary: Summary) -> Result<Summary, Self> {
+    pub(super) fn into_result<S>(self, summary: S) -> Result<S, Self> {
         if self.violations.is_empty() { Ok(summary) } else { Err(self) }
     }
 }

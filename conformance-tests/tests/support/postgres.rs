@@ -12,19 +12,44 @@ use conformance_tests::{Fixture, Harness, Held, Log, Setup, Stores};
 use eventsource_core::{Append, Appended, Capability, Error, Position, Result};
 use eventsource_postgres::{CommitMode, PostgresConfig, PostgresStore};
 use sqlx::{AssertSqlSafe, Transaction};
+use test_servers::PgBouncer;
 use tokio::sync::OnceCell;
 
 use view::{Applied, TABLES};
 
-/// A Postgres store of one commit mode.
-pub(crate) struct Postgres(pub(crate) CommitMode);
+/// A Postgres store.
+pub(crate) struct Postgres {
+    mode: CommitMode,
+    way: Way,
+}
+
+/// How it reaches its server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Straight,
+    ThroughPgBouncer,
+}
+
+#[allow(dead_code, reason = "every test binary uses a part of it")]
+impl Postgres {
+    /// One that commits like this.
+    pub(crate) fn committing(mode: CommitMode) -> Self {
+        Self { mode, way: Way::Straight }
+    }
+
+    /// One behind a pgbouncer in transaction mode.
+    pub(crate) fn through_pgbouncer() -> Self {
+        Self { mode: CommitMode::Flushed, way: Way::ThroughPgBouncer }
+    }
+}
 
 #[async_trait]
 impl Harness for Postgres {
     fn name(&self) -> &'static str {
-        match self.0 {
-            CommitMode::Pipelined => "postgres_pipelined",
-            _ => "postgres",
+        match (self.way, self.mode) {
+            (Way::ThroughPgBouncer, _) => "postgres_pgbouncer",
+            (Way::Straight, CommitMode::Pipelined) => "postgres_pipelined",
+            (Way::Straight, _) => "postgres",
         }
     }
 
@@ -35,7 +60,10 @@ impl Harness for Postgres {
     async fn fresh(&self, setup: Setup) -> Result<Fixture> {
         static SCHEMAS: AtomicU32 = AtomicU32::new(0);
         let schema = format!("case_{}", SCHEMAS.fetch_add(1, Ordering::Relaxed));
-        let url = database().await;
+        let url = match self.way {
+            Way::Straight => database().await,
+            Way::ThroughPgBouncer => bouncer().await.url().to_owned(),
+        };
         let mut config = self.config(&url, &schema)?;
         if let Some(clock) = setup.clock {
             config = config.clock(clock);
@@ -76,11 +104,22 @@ async fn database() -> String {
     URL.get_or_init(create).await.clone()
 }
 
+/// The bouncer of this test binary, in front of its database; its guard stops it when the process is gone.
+async fn bouncer() -> &'static PgBouncer {
+    static BOUNCER: OnceCell<PgBouncer> = OnceCell::const_new();
+    let start = || async { PgBouncer::start(&database().await).await.expect("a pgbouncer") };
+    BOUNCER.get_or_init(start).await
+}
+
 impl Postgres {
     fn config(&self, url: &str, schema: &str) -> Result<PostgresConfig> {
         // Half of the contract's patience would do; the margin is for a busy machine.
         let config = PostgresConfig::new(url).max_connections(8).lock_timeout(Duration::from_secs(4));
-        config.commit(self.0).schema(schema)
+        let config = match self.way {
+            Way::Straight => config,
+            Way::ThroughPgBouncer => config.through_pgbouncer(),
+        };
+        config.commit(self.mode).schema(schema)
     }
 }
 
@@ -119,7 +158,11 @@ impl Log for Schema {
     async fn hold(&self, append: Append) -> Result<Box<dyn Held>> {
         let mut transaction = self.store.pool().begin().await.map_err(failed)?;
         let insert = format!("INSERT INTO {}.own VALUES (1)", self.schema);
-        sqlx::query(AssertSqlSafe(insert)).execute(&mut *transaction).await.map_err(failed)?;
+        sqlx::query(AssertSqlSafe(insert))
+            .persistent(false)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
         let appended = self.store.append_in(&mut transaction, append).await?;
         Ok(Box::new(Open { transaction, appended }))
     }

@@ -25,6 +25,15 @@ impl Applied {
         let list = List { schema: schema.to_owned() };
         Self { projection: store.project(list), store: store.clone(), schema: schema.to_owned() }
     }
+
+    /// A pooler may send what is parsed and what is executed to two servers, unless it is one transaction.
+    async fn in_transaction(&self, sql: String) -> sqlx::Result<Vec<i64>> {
+        let mut transaction = self.store.pool().begin().await?;
+        let positions = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false);
+        let positions = positions.fetch_all(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(positions)
+    }
 }
 
 #[async_trait]
@@ -38,11 +47,10 @@ impl Sink for Applied {
 impl View for Applied {
     async fn applied(&self) -> Result<Vec<Position>> {
         let sql = format!("SELECT position FROM {}.applied ORDER BY n", self.schema);
-        let positions: Vec<i64> =
-            sqlx::query_scalar(AssertSqlSafe(sql))
-                .fetch_all(self.store.pool())
-                .await
-                .map_err(|error| Error::backend("the view can't be read").with_source(error))?;
+        let positions: Vec<i64> = self
+            .in_transaction(sql)
+            .await
+            .map_err(|error| Error::backend("the view can't be read").with_source(error))?;
         positions.into_iter().map(Position::try_from).collect()
     }
 }
@@ -64,7 +72,9 @@ impl PostgresView for List {
             Purpose::Rebuild => "applied_next",
         };
         let sql = format!("INSERT INTO {}.{table} (position) VALUES ($1)", self.schema);
-        sqlx::query(AssertSqlSafe(sql)).bind(event.position().to_i64()).execute(connection).await?;
+        // Unnamed: a pooler may send the next transaction to another server.
+        let insert = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+        insert.bind(event.position().to_i64()).execute(connection).await?;
         if event.event_type().as_str() == "Poison" { Err("poison".into()) } else { Ok(()) }
     }
 
