@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use conformance_tests::{Case, Fixture, Harness, Setup, Stores, judge};
 use eventsource_core::{
     Capability, Checkpoint, CheckpointSave, CheckpointStore, ConsumerName, DeadLetter, DeadLetterKey,
-    DeadLetterQuery, DeadLetters, Lease, LeaseKey, Leases, LogId, LogIdentity, MemberId, NewDeadLetter,
-    Position, Result,
+    DeadLetterQuery, DeadLetters, EventStore as _, Filter, Lease, LeaseKey, Leases, LogId, LogIdentity,
+    MemberId, NewDeadLetter, Position, ReadOptions, Result,
 };
 use eventsource_memory::MemoryStore;
 
@@ -38,6 +38,10 @@ enum Defect {
     DeletesUnresolved,
     /// Gives a lease to whoever asks.
     GivesLeasesAway,
+    /// Leaves a rebuild's letters where they are.
+    HandsOverNothing,
+    /// Leaves what had failed before a rebuild to be tried again.
+    ResolvesNothingAtASwitch,
     /// A lease that is renewed holds only as long as it did before.
     RenewsNothing,
     /// Knows members for ever.
@@ -82,6 +86,12 @@ mutants! {
     GivesLeasesAway:
         leases::a_lease_is_held_by_one_until_it_expires,
         leases::of_eight_racers_on_a_lease_one_wins;
+    HandsOverNothing:
+        dead_letters::letters_are_handed_over_with_their_first_failure,
+        rebuild::what_it_fails_on_is_the_live_consumers_when_it_switches;
+    ResolvesNothingAtASwitch:
+        dead_letters::letters_are_handed_over_with_their_first_failure,
+        rebuild::what_had_failed_before_is_resolved_by_it;
     RenewsNothing:
         leases::a_renewed_lease_holds_under_the_same_token;
     NeverForgetsMembers:
@@ -231,6 +241,26 @@ impl DeadLetters for Mutant {
 
     async fn resolve(&self, key: &DeadLetterKey, by: &str) -> Result<bool> {
         self.store.resolve(key, by).await
+    }
+
+    async fn hand_over_dead_letters(&self, from: &ConsumerName, to: &ConsumerName) -> Result<()> {
+        match self.defect {
+            Defect::HandsOverNothing => Ok(()),
+            Defect::ResolvesNothingAtASwitch => {
+                let letters = self.store.dead_letters(&DeadLetterQuery::all().of(to.clone())).await?;
+                self.store.hand_over_dead_letters(from, to).await?;
+                for letter in letters.into_iter().filter(|letter| letter.resolution.is_none()) {
+                    let options = ReadOptions::new().until(letter.position).backward().limit(1);
+                    let found = self.store.read_page(&Filter::all(), &options).await?.events;
+                    let again = found.into_iter().map(|event| NewDeadLetter::new(to.clone(), event, "", 1));
+                    for again in again {
+                        self.store.park(&again).await?;
+                    }
+                }
+                Ok(())
+            }
+            _ => self.store.hand_over_dead_letters(from, to).await,
+        }
     }
 
     async fn delete_resolved(&self, older_than: Duration) -> Result<u64> {

@@ -114,10 +114,18 @@ impl Sink for PostgresProjection {
                 }
             }
             // The live consumer takes its checkpoint before its view: whoever does it the other way round meets it halfway.
-            Record::Switch { to, .. } => {
+            Record::Switch { from, to } => {
                 log.lock_checkpoint(&mut transaction, to).await?;
+                // So does whoever tries a letter again.
+                log.hand_over_letters(&mut transaction, from.consumer(), to).await?;
             }
-            Record::Resolved { .. } => {}
+            // Somebody else may be trying it, or may have resolved it.
+            Record::Resolved { key, .. } => {
+                if !log.lock_letter(&mut transaction, key).await? {
+                    transaction.rollback().await.map_err(reading)?;
+                    return Ok(());
+                }
+            }
         }
         for (index, event) in delivery.events.iter().enumerate() {
             apply(&*self.view, &mut transaction, event, delivery)
