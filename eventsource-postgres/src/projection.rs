@@ -104,11 +104,12 @@ impl Sink for PostgresProjection {
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let log = self.store.log()?;
         let mut transaction = log.begin_limited(delivery.timeout.unwrap_or(Self::SILENCE)).await?;
+        let mut locked = None;
         match &delivery.record {
             // Before any work: of two instances, one waits here, and is refused when the other has committed.
             Record::Checkpoint(save) => {
-                let stored = log.lock_checkpoint(&mut transaction, save.consumer()).await?;
-                if save.judge(stored.as_ref())? == SaveJudgement::Stored {
+                locked = log.lock_checkpoint(&mut transaction, save.consumer()).await?;
+                if save.judge(locked.as_ref())? == SaveJudgement::Stored {
                     transaction.rollback().await.map_err(reading)?;
                     return Ok(());
                 }
@@ -134,7 +135,7 @@ impl Sink for PostgresProjection {
         }
         let recorded = match &delivery.record {
             Record::Checkpoint(save) => {
-                let saved = log.save_checkpoint(&mut transaction, save).await;
+                let saved = log.save_over(&mut transaction, save, locked).await;
                 saved.map(|judgement| judgement == SaveJudgement::Write)
             }
             Record::Resolved { key, by } => log.resolve(&mut transaction, key, by).await,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use eventsource_consumers::{
-    Consumer, ConsumerStore, FailurePolicy, IntoSink, Outcome, ReadAhead, Subscription, each_page,
+    Consumer, ConsumerStore, IntoSink, Outcome, ReadAhead, Subscription, each_event, each_page,
 };
 use eventsource_core::{Append, ConsumerName, EventStore, NewEvent, Position, RecordedEvent};
 use eventsource_testing::{Fault, Faults, Faulty};
@@ -14,7 +14,7 @@ use proptest::prelude::RngExt;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::consuming::{Diary, quick};
+use crate::consuming::Diary;
 use crate::given::{a_while, events, log_of, positions, types, with_json};
 use crate::watched::Watched;
 use crate::{CaseResult, Cx, random};
@@ -232,12 +232,23 @@ pub async fn whatever_fails_every_event_is_handled_in_order(cx: Cx) -> CaseResul
         .percent(15, Fault::AfterCommit)
         .percent(10, Fault::Cancelled { polls: 1 });
     let faulty = Faulty::new(cx.store().clone()).on_read(faults);
-    let (diary, policy) = (Diary::default(), quick(FailurePolicy::stop()));
-    let ahead = ReadAhead::new().events(11);
-    let consumer = consumer(&cx, faulty)?.page_size(4).read_ahead(ahead).policy(policy);
+    let diary = Diary::default();
+    // Slow enough for some pages to wait while reading on fails.
+    let handler = each_event({
+        let diary = diary.clone();
+        move |event, _| {
+            let diary = diary.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                diary.handle(&event)
+            }
+        }
+    });
+    let consumer = consumer(&cx, faulty)?.page_size(4).read_ahead(ReadAhead::new().events(11));
     let control = consumer.control();
-    let running = tokio::spawn(consumer.run(diary.handler()));
-    for count in 1..=12 {
+    cx.store().append(Append::events(events(100))).await?;
+    let running = tokio::spawn(consumer.run(handler));
+    for count in 1..=8 {
         cx.store().append(Append::events(events(count))).await?;
         tokio::time::sleep(Duration::from_millis(random.random_range(0..20))).await;
     }

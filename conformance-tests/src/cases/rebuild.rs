@@ -7,7 +7,8 @@ use eventsource_consumers::{
     DeadLetterOffice, FailurePolicy, Outcome, Progress, Reaction, Rebuild, each_event,
 };
 use eventsource_core::{
-    Append, ConsumerName, DeadLetterQuery, DeadLetterState, ErrorKind, EventStoreExt, Purpose, RecordedEvent,
+    Append, ConsumerName, DeadLetterKey, DeadLetterQuery, DeadLetterState, ErrorKind, EventStoreExt, Purpose,
+    RecordedEvent,
 };
 
 use crate::consuming::{Diary, consumer, quick};
@@ -153,5 +154,29 @@ pub async fn what_had_failed_before_is_resolved_by_it(cx: Cx) -> CaseResult {
     let letters = cx.dead_letters().dead_letters(&DeadLetterQuery::all()).await?;
     let resolution = letters[0].resolution.as_ref().map(|resolution| resolution.by.as_str());
     assert_eq!((letters.len(), resolution), (1, Some("orders~rebuild")));
+    Ok(())
+}
+
+pub async fn what_it_fails_on_is_tried_again_as_a_rebuild_until_it_switches(cx: Cx) -> CaseResult {
+    cx.store().append(Append::events([event("A"), event("Poison"), event("A")])).await?;
+    let (stopping, policy) = (rebuild(&cx)?, quick(FailurePolicy::park()).attempts(1));
+    let (control, purposes) = (stopping.control(), Arc::new(Mutex::new(Vec::new())));
+    let handler = |fails: bool| {
+        let (control, purposes) = (control.clone(), purposes.clone());
+        each_event(move |event: RecordedEvent, context: eventsource_consumers::Context| {
+            control.stop();
+            purposes.lock().expect("nothing panics under it").push(context.purpose);
+            let poisoned = fails && event.event_type().as_str() == "Poison";
+            async move { if poisoned { Err("poison".into()) } else { Ok(()) } }
+        })
+    };
+    let report = stopping.policy(policy).run(handler(true)).await?;
+    let parked =
+        DeadLetterKey { consumer: name("orders~rebuild"), event_id: log_of(cx.store()).await?[1].id() };
+    assert_eq!((report.outcome, report.parked), (Outcome::Stopped, vec![parked.clone()]));
+    let office = DeadLetterOffice::new(parked.consumer.clone(), cx.consumer_store(), handler(false))?;
+    assert!(office.retry(&parked, "ann").await?);
+    assert_eq!(*purposes.lock().expect("nothing panics under it"), [Purpose::Rebuild; 3]);
+    assert!(rebuild(&cx)?.run(handler(false)).await?.parked.is_empty());
     Ok(())
 }

@@ -109,6 +109,7 @@ macro_rules! __contract_consumers {
             an_interrupted_rebuild_goes_on_where_it_was,
             a_rebuild_that_fails_leaves_everything_as_it_was,
             what_it_fails_on_is_the_live_consumers_when_it_switches,
+            what_it_fails_on_is_tried_again_as_a_rebuild_until_it_switches,
             what_had_failed_before_is_resolved_by_it,
         }
         failure_policy requires DeadLetters {
