@@ -40,6 +40,8 @@ pub mod predicate;
 pub mod processes;
 pub mod product_price;
 pub mod read;
+pub mod read_ahead;
+pub mod rebuild;
 pub mod record_duplication;
 pub mod refusals;
 pub mod relay;

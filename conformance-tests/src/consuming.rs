@@ -46,7 +46,8 @@ impl Diary {
         self.lock().healed = true;
     }
 
-    fn handle(&self, event: &RecordedEvent) -> Result<(), HandlerError> {
+    /// Handles an event as its handler does.
+    pub(crate) fn handle(&self, event: &RecordedEvent) -> Result<(), HandlerError> {
         let mut state = self.lock();
         *state.tried.entry(event.position()).or_default() += 1;
         if event.event_type().as_str() == "Poison" && !state.healed {

@@ -20,6 +20,7 @@ mod publishing;
 mod race;
 mod random;
 mod run;
+mod watched;
 pub mod witness;
 mod workload;
 

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use conformance_tests::{Case, Fixture, Harness, Setup, Stores, judge};
 use eventsource_core::{
     Capability, Checkpoint, CheckpointSave, CheckpointStore, ConsumerName, DeadLetter, DeadLetterKey,
-    DeadLetterQuery, DeadLetters, Lease, LeaseKey, Leases, LogId, LogIdentity, MemberId, NewDeadLetter,
-    Position, Result,
+    DeadLetterQuery, DeadLetters, EventStore as _, FencingToken, Filter, Lease, LeaseKey, Leases, LogId,
+    LogIdentity, MemberId, NewDeadLetter, Position, ReadOptions, Result,
 };
 use eventsource_memory::MemoryStore;
 
@@ -26,6 +26,14 @@ enum Defect {
     ForgetsResets,
     /// Every log is the same one.
     EveryLogIsOne,
+    /// Acknowledges a save, and keeps nothing.
+    SavesNothing,
+    /// Saves the head: everything counts as done before it is handled.
+    SavesTheHead,
+    /// Acknowledges a parked event, and keeps nothing.
+    ParksNothing,
+    /// Says that an event is parked behind another, and keeps nothing.
+    LosesSuccessors,
     /// Parking again forgets when it failed first.
     ParksAnew,
     /// Parks whether or not the key is held.
@@ -38,6 +46,12 @@ enum Defect {
     DeletesUnresolved,
     /// Gives a lease to whoever asks.
     GivesLeasesAway,
+    /// Leaves a rebuild's letters where they are.
+    HandsOverNothing,
+    /// Leaves what had failed before a rebuild to be tried again.
+    ResolvesNothingAtASwitch,
+    /// Every holder of a lease has the same token.
+    TokensStandStill,
     /// A lease that is renewed holds only as long as it did before.
     RenewsNothing,
     /// Knows members for ever.
@@ -68,6 +82,19 @@ mutants! {
     EveryLogIsOne:
         checkpoints::a_checkpoint_of_another_log_is_refused,
         consumer::a_restored_log_is_refused;
+    SavesNothing:
+        checkpoints::a_saved_checkpoint_comes_back,
+        consumer::it_goes_on_where_it_was;
+    SavesTheHead:
+        consumer::stopping_finishes_and_records_what_is_in_hand,
+        failure_policy::a_consumer_that_stops_stays_before_the_event;
+    ParksNothing:
+        dead_letters::a_parked_event_comes_back_with_its_error,
+        failure_policy::a_parked_event_lets_all_others_pass;
+    LosesSuccessors:
+        dead_letters::an_event_is_parked_behind_an_unresolved_one_only,
+        failure_policy::a_parked_event_holds_back_its_key,
+        rebuild::what_it_fails_on_is_the_live_consumers_when_it_switches;
     ParksAnew:
         dead_letters::parking_again_keeps_the_first_failure;
     ParksBehindNothing:
@@ -82,6 +109,15 @@ mutants! {
     GivesLeasesAway:
         leases::a_lease_is_held_by_one_until_it_expires,
         leases::of_eight_racers_on_a_lease_one_wins;
+    HandsOverNothing:
+        dead_letters::letters_are_handed_over_with_their_first_failure,
+        rebuild::what_it_fails_on_is_the_live_consumers_when_it_switches;
+    ResolvesNothingAtASwitch:
+        dead_letters::letters_are_handed_over_with_their_first_failure,
+        rebuild::what_had_failed_before_is_resolved_by_it;
+    TokensStandStill:
+        leases::a_fenced_member_saves_no_checkpoint,
+        leases::a_fenced_member_parks_nothing;
     RenewsNothing:
         leases::a_renewed_lease_holds_under_the_same_token;
     NeverForgetsMembers:
@@ -131,6 +167,16 @@ impl Mutant {
     fn is(&self, defect: Defect) -> bool {
         self.defect == defect
     }
+
+    /// The lease with the token that the whole store has given it.
+    async fn as_stored(&self, lease: &Lease) -> Result<Lease> {
+        if !self.is(Defect::TokensStandStill) {
+            return Ok(lease.clone());
+        }
+        let stored = self.store.leases(&lease.key.group).await?;
+        let same = |each: &Lease| each.key == lease.key && each.member == lease.member;
+        Ok(stored.into_iter().find(same).unwrap_or_else(|| lease.clone()))
+    }
 }
 
 #[async_trait]
@@ -153,7 +199,14 @@ impl CheckpointStore for Mutant {
 
     async fn save_checkpoint(&self, save: &CheckpointSave) -> Result<()> {
         match self.defect {
-            Defect::IgnoresFences => self.store.save_checkpoint(&save.clone().fenced(None)).await,
+            Defect::SavesNothing => Ok(()),
+            Defect::SavesTheHead => {
+                let head = self.store.head().await?.max(save.position());
+                self.store.save_checkpoint(&save.clone().scanned_to(head)).await
+            }
+            Defect::IgnoresFences | Defect::TokensStandStill => {
+                self.store.save_checkpoint(&save.clone().fenced(None)).await
+            }
             Defect::LastSaveWins => {
                 self.store.delete_checkpoint(save.consumer()).await?;
                 let first = CheckpointSave::first(save.consumer().clone(), save.log_id());
@@ -190,7 +243,10 @@ impl CheckpointStore for Mutant {
 impl DeadLetters for Mutant {
     async fn park(&self, letter: &NewDeadLetter) -> Result<()> {
         match self.defect {
-            Defect::IgnoresFences => self.store.park(&letter.clone().fenced(None)).await,
+            Defect::ParksNothing => Ok(()),
+            Defect::IgnoresFences | Defect::TokensStandStill => {
+                self.store.park(&letter.clone().fenced(None)).await
+            }
             Defect::ParksAnew => {
                 self.store.resolve(&letter.key(), "nobody").await?;
                 self.store.delete_resolved(Duration::ZERO).await?;
@@ -204,6 +260,10 @@ impl DeadLetters for Mutant {
         match self.defect {
             Defect::ParksBehindNothing => self.store.park(letter).await.map(|()| true),
             Defect::HoldsNothing => Ok(false),
+            Defect::LosesSuccessors => {
+                let held = self.store.held_keys(letter.consumer()).await?;
+                Ok(letter.ordering_key().is_some_and(|key| held.contains(key)))
+            }
             _ => self.store.park_behind(letter).await,
         }
     }
@@ -231,6 +291,26 @@ impl DeadLetters for Mutant {
 
     async fn resolve(&self, key: &DeadLetterKey, by: &str) -> Result<bool> {
         self.store.resolve(key, by).await
+    }
+
+    async fn hand_over_dead_letters(&self, from: &ConsumerName, to: &ConsumerName) -> Result<()> {
+        match self.defect {
+            Defect::HandsOverNothing => Ok(()),
+            Defect::ResolvesNothingAtASwitch => {
+                let letters = self.store.dead_letters(&DeadLetterQuery::all().of(to.clone())).await?;
+                self.store.hand_over_dead_letters(from, to).await?;
+                for letter in letters.into_iter().filter(|letter| letter.resolution.is_none()) {
+                    let options = ReadOptions::new().until(letter.position).backward().limit(1);
+                    let found = self.store.read_page(&Filter::all(), &options).await?.events;
+                    let again = found.into_iter().map(|event| NewDeadLetter::new(to.clone(), event, "", 1));
+                    for again in again {
+                        self.store.park(&again).await?;
+                    }
+                }
+                Ok(())
+            }
+            _ => self.store.hand_over_dead_letters(from, to).await,
+        }
     }
 
     async fn delete_resolved(&self, older_than: Duration) -> Result<u64> {
@@ -267,18 +347,21 @@ impl Leases for Mutant {
         time_to_live: Duration,
     ) -> Result<Option<Lease>> {
         let time = if self.is(Defect::GivesLeasesAway) { Duration::ZERO } else { time_to_live };
-        self.store.acquire_lease(key, member, time).await
+        let lease = self.store.acquire_lease(key, member, time).await?;
+        let stands_still = self.is(Defect::TokensStandStill);
+        Ok(lease
+            .map(|lease| if stands_still { Lease { token: FencingToken::new(1), ..lease } } else { lease }))
     }
 
     async fn renew_lease(&self, lease: &Lease, time_to_live: Duration) -> Result<Option<Lease>> {
         if self.is(Defect::RenewsNothing) {
             return Ok(Some(lease.clone()));
         }
-        self.store.renew_lease(lease, time_to_live).await
+        self.store.renew_lease(&self.as_stored(lease).await?, time_to_live).await
     }
 
     async fn release_lease(&self, lease: &Lease) -> Result<()> {
-        self.store.release_lease(lease).await
+        self.store.release_lease(&self.as_stored(lease).await?).await
     }
 
     async fn leases(&self, group: &ConsumerName) -> Result<Vec<Lease>> {

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventsource_core::{ConsumerName, DeadLetterKey, Delivery, Error, Filter, Purpose, Record, Result, Sink};
+use eventsource_core::{ConsumerName, Error, Filter, Purpose, Result, Sink};
 
 use crate::control::Control;
 use crate::handler::IntoSink;
 use crate::pump::{End, Pump};
-use crate::{ConsumerStore, FailurePolicy, OrderingKey, Start};
+use crate::{ConsumerStore, FailurePolicy, OrderingKey, ReadAhead, Start};
 
 /// A subscription with a name: it delivers to a handler or a view, keeps a checkpoint, retries, and parks what fails for
 /// good.
@@ -47,6 +47,7 @@ pub(crate) struct Settings {
     pub(crate) filter: Filter,
     pub(crate) start: Start,
     pub(crate) page_size: u64,
+    pub(crate) read_ahead: ReadAhead,
     pub(crate) poll_interval: Duration,
     pub(crate) idle_save: Duration,
     pub(crate) policy: FailurePolicy,
@@ -79,6 +80,7 @@ impl Consumer {
                 filter: Filter::all(),
                 start: Start::Beginning,
                 page_size: 500,
+                read_ahead: ReadAhead::new(),
                 poll_interval: Duration::from_secs(1),
                 idle_save: Duration::from_millis(250),
                 policy: FailurePolicy::default(),
@@ -103,6 +105,12 @@ impl Consumer {
     /// Sets how many events are read, delivered and recorded at once at most; 500 if not set.
     pub fn page_size(mut self, events: u64) -> Self {
         self.settings.page_size = events.max(1);
+        self
+    }
+
+    /// Sets how much is read while a page is being handled; one page if not set, and nothing where 4 MiB wait already.
+    pub fn read_ahead(mut self, ahead: ReadAhead) -> Self {
+        self.settings.read_ahead = ahead;
         self
     }
 
@@ -168,15 +176,4 @@ impl Consumer {
             end,
         }
     }
-}
-
-/// A delivery of one parked event, which resolves it.
-pub(crate) fn retrial(
-    event: eventsource_core::RecordedEvent,
-    key: DeadLetterKey,
-    by: &str,
-    timeout: Option<Duration>,
-) -> Delivery {
-    let record = Record::Resolved { key, by: by.to_owned() };
-    Delivery { events: vec![event], record, purpose: Purpose::Live, timeout }
 }

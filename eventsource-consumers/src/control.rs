@@ -102,6 +102,10 @@ impl Control {
         *self.0.wanted.borrow() == Wanted::Stop
     }
 
+    pub(crate) fn is_interrupted(&self) -> bool {
+        *self.0.wanted.borrow() != Wanted::Run
+    }
+
     /// Waits until it is to pause or to stop.
     pub(crate) async fn interrupted(&self) {
         self.wait(|wanted| wanted != Wanted::Run).await;

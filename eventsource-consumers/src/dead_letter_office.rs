@@ -3,17 +3,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventsource_core::{
-    ConsumerName, DeadLetter, DeadLetterKey, DeadLetterQuery, DeadLetterState, DeliveryFailure, Error,
-    Filter, NewDeadLetter, Position, ReadOptions, Result, Sink, WithCauses,
+    ConsumerName, DeadLetter, DeadLetterKey, DeadLetterQuery, DeadLetterState, Delivery, DeliveryFailure,
+    Error, ErrorKind, Filter, NewDeadLetter, Position, ReadOptions, Record, Result, Sink, WithCauses,
 };
 
-use crate::ConsumerStore;
-use crate::consumer::retrial;
 use crate::handler::IntoSink;
+use crate::{ConsumerStore, Rebuild};
 
 /// Tries parked events again, with the consumer's own handler.
 ///
-/// The consumer may be running meanwhile. Where a key is held, its events are tried in log order, and none behind one that
+/// The consumer may be running meanwhile, and an exactly-once view takes each event once. Where a key is held, its events are tried in log order, and none behind one that
 /// fails again.
 pub struct DeadLetterOffice {
     consumer: ConsumerName,
@@ -97,7 +96,14 @@ impl DeadLetterOffice {
             after = last.position;
             for letter in letters.into_iter().filter(|letter| letter.state != DeadLetterState::Resolved) {
                 let is_blocked = letter.ordering_key.as_ref().is_some_and(|key| blocked.contains(key));
-                let trial = if is_blocked { Trial::Left } else { self.retry_one(&letter.key, by).await? };
+                let trial = match is_blocked {
+                    true => Trial::Left,
+                    false => match self.retry_one(&letter.key, by).await {
+                        // Its event is gone from the log; that is no reason to leave the others.
+                        Err(error) if error.kind() == ErrorKind::Corrupt => Trial::Failed,
+                        trial => trial?,
+                    },
+                };
                 match trial {
                     Trial::Resolved => {
                         retried.resolved += 1;
@@ -125,7 +131,12 @@ impl DeadLetterOffice {
                 key.event_id
             )));
         };
-        let delivery = retrial(event.clone(), key.clone(), by, Some(self.timeout));
+        let delivery = Delivery {
+            events: vec![event.clone()],
+            record: Record::Resolved { key: key.clone(), by: by.to_owned() },
+            purpose: Rebuild::purpose_of(&self.consumer),
+            timeout: Some(self.timeout),
+        };
         let error = match self.sink.deliver(&delivery).await.map_err(|error| error.cause) {
             Ok(()) => return Ok(Trial::Resolved),
             Err(DeliveryFailure::Event { error, .. } | DeliveryFailure::Page(error)) => {
@@ -133,7 +144,10 @@ impl DeadLetterOffice {
             }
             // Not the event's fault; it counts as tried by somebody until it is taken for abandoned.
             Err(DeliveryFailure::Store(error)) => {
-                self.put_back(&letter, event, &letter.error, letter.attempts).await?;
+                // It may be resolved, for all we know.
+                if error.kind() != ErrorKind::OutcomeUnknown {
+                    self.put_back(&letter, event, &letter.error, letter.attempts).await?;
+                }
                 return Err(error);
             }
             Err(_) => return Err(Error::backend("a delivery failed in an unknown way")),

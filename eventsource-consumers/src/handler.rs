@@ -171,7 +171,9 @@ impl AtLeastOnce {
             Record::Resolved { key, by } => self.dead_letters.resolve(key, by).await.map(drop),
             Record::Switch { from, to } => {
                 self.checkpoints.reset_checkpoint(to, from.log_id(), from.position()).await?;
-                self.checkpoints.delete_checkpoint(from.consumer()).await.map(drop)
+                self.checkpoints.delete_checkpoint(from.consumer()).await?;
+                // Last, and not again: what was handed over would be taken for what was there before.
+                self.dead_letters.hand_over_dead_letters(from.consumer(), to).await
             }
         }
     }

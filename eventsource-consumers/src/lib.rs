@@ -34,6 +34,7 @@
 //!
 //! Nothing here starts a task: what runs is a future of yours, on a tokio runtime with timers.
 
+mod ahead;
 mod consumer;
 mod control;
 mod dead_letter_office;
@@ -44,6 +45,7 @@ mod partition;
 mod policy;
 mod pump;
 mod reaction;
+mod read_ahead;
 mod rebuild;
 mod retry;
 mod store;
@@ -61,6 +63,7 @@ pub use lag::{Lag, lag};
 pub use partition::{OrderingKey, partition_of};
 pub use policy::{FailurePolicy, OnFailure};
 pub use reaction::{Reaction, derived_event_id};
+pub use read_ahead::ReadAhead;
 pub use rebuild::{Progress, Rebuild, RebuildReport};
 pub use retry::Backoff;
 pub use store::{ConsumerStore, GroupStore};

@@ -97,6 +97,7 @@ impl Pump {
             .filter(self.settings.filter.clone())
             .start(Start::After(run.current.position()))
             .page_size(self.settings.page_size)
+            .read_ahead(self.settings.read_ahead)
             .poll_interval(self.settings.poll_interval)
             .named(self.name.clone(), anchor);
         if checkpoint.is_none() && run.current.position() > Position::START {
@@ -117,6 +118,10 @@ impl Pump {
                 run.save_scanned().await?;
                 return Ok(Outcome::CaughtUp);
             }
+            if self.control.is_interrupted() {
+                // Who knows for how long; it would only be held, and be older than the log.
+                subscription.forget_ahead();
+            }
             if !self.control.may_go_on().await {
                 run.save_scanned().await?;
                 return Ok(Outcome::Stopped);
@@ -126,7 +131,7 @@ impl Pump {
                 biased;
                 () = self.control.interrupted() => {}
                 () = at(save_at) => run.save_scanned().await?,
-                batch = subscription.next() => run.work(batch?).await?,
+                batch = subscription.next() => subscription.reading_ahead(run.work(batch?)).await?,
             }
         }
     }
@@ -239,7 +244,7 @@ impl Run<'_> {
             }
             let end = self.end_of_delivery(&page);
             let events = page.events[page.next..end].to_vec();
-            let mut save = events.iter().fold(self.current.clone(), CheckpointSave::past);
+            let mut save = self.current.clone().past_all(&events);
             if end == page.events.len() {
                 save = save.scanned_to(scanned_to);
             }
@@ -250,9 +255,7 @@ impl Run<'_> {
                 store_delays = store_backoff().delays();
                 continue;
             };
-            for event in &page.events[page.next..page.next + handled] {
-                self.current = self.current.clone().past(event);
-            }
+            self.current = self.current.clone().past_all(&page.events[page.next..page.next + handled]);
             page.handled(handled);
             if handled > 0 {
                 self.record().await?;

@@ -3,15 +3,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventsource_core::{
-    CheckpointSave, ConsumerName, Delivery, DeliveryFailure, Error, ErrorKind, Filter, Position, Purpose,
-    Record, Result, Sink,
+    CheckpointSave, ConsumerName, DeadLetterKey, DeadLetterQuery, DeadLetterState, Delivery, DeliveryFailure,
+    Error, ErrorKind, Filter, Position, Purpose, Record, Result, Sink,
 };
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 
 use crate::handler::IntoSink;
 use crate::pump::{End, Pump};
-use crate::{Backoff, Consumer, ConsumerStore, Control, FailurePolicy, Outcome};
+use crate::{Backoff, Consumer, ConsumerStore, Control, FailurePolicy, OrderingKey, Outcome, ReadAhead};
 
 /// Builds a view anew, from the beginning of the log, beside the one that is in use, and switches when it has caught up.
 ///
@@ -19,6 +19,10 @@ use crate::{Backoff, Consumer, ConsumerStore, Control, FailurePolicy, Outcome};
 /// switch, the sink is given [`Record::Switch`]: the SQL stores' projections call the view's `switch` (which renames
 /// tables, say) and hand the checkpoint to the live consumer, all in one transaction; a live consumer that runs
 /// meanwhile goes on from there. An interrupted rebuild goes on where it was if it is run again.
+///
+/// What the handler fails on is parked, if the [policy](Self::policy) says so, under the rebuild's own name, and is the live
+/// consumer's when the view is switched: there it is tried again as ever, and holds its key back. What the live consumer
+/// had failed on is resolved then, by the rebuild: the new view holds it, or it has failed again.
 pub struct Rebuild {
     consumer: Consumer,
     live: ConsumerName,
@@ -36,6 +40,8 @@ pub struct Progress {
     pub applied: u64,
     /// How often the handler has failed.
     pub failures: u64,
+    /// How many events it has parked since it was started.
+    pub parked: u64,
     /// Everything up to here is in the new view.
     pub position: Position,
     /// Where the log ends.
@@ -47,16 +53,20 @@ pub struct Progress {
 }
 
 /// What a rebuild came to.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RebuildReport {
     /// The view was switched; if not, it was told to stop before.
     pub outcome: Outcome,
     /// How far it is.
     pub progress: Progress,
+    /// What the view lacks: the dead letters that are not resolved, in log order, also of earlier runs of this rebuild.
+    pub parked: Vec<DeadLetterKey>,
 }
 
 impl Rebuild {
+    const SUFFIX: &str = "~rebuild";
+
     /// Of the view of the consumer with this name.
     ///
     /// # Errors
@@ -66,7 +76,7 @@ impl Rebuild {
         store: impl Into<ConsumerStore>,
     ) -> Result<Self> {
         let live = live.try_into().map_err(Into::into)?;
-        let consumer = Consumer::new(format!("{live}~rebuild"), store)?;
+        let consumer = Consumer::new(format!("{live}{}", Self::SUFFIX), store)?;
         Ok(Self { consumer, live, report: None, interval: Duration::from_secs(1) })
     }
 
@@ -84,10 +94,24 @@ impl Rebuild {
         self
     }
 
+    /// Sets how much is read while a page is being handled, as for [`Consumer::read_ahead`].
+    #[must_use]
+    pub fn read_ahead(mut self, ahead: ReadAhead) -> Self {
+        self.consumer = self.consumer.read_ahead(ahead);
+        self
+    }
+
     /// Sets what it does when the handler fails; it stops if not set, and the live view stays as it is.
     #[must_use]
     pub fn policy(mut self, policy: FailurePolicy) -> Self {
         self.consumer = self.consumer.policy(policy);
+        self
+    }
+
+    /// Sets what keeps events in order where one is parked; the same as the live consumer's.
+    #[must_use]
+    pub fn ordering_key(mut self, key: OrderingKey) -> Self {
+        self.consumer = self.consumer.ordering_key(key);
         self
     }
 
@@ -136,21 +160,28 @@ impl Rebuild {
             outcome = pump.run() => outcome?,
             () = watching => Outcome::Stopped,
         };
+        let mut parked = unresolved(&store, &name).await?;
         if outcome == Outcome::CaughtUp {
             let checkpoint = store.checkpoints.load_checkpoint(&name).await?;
             let shadow = match &checkpoint {
                 Some(checkpoint) => CheckpointSave::following(checkpoint),
                 None => CheckpointSave::first(name.clone(), store.identity.log_id().await?),
             };
-            let record = Record::Switch { from: shadow, to: self.live };
+            let record = Record::Switch { from: shadow, to: self.live.clone() };
             let delivery = Delivery { events: Vec::new(), record, purpose: Purpose::Rebuild, timeout };
             switch(&store, &sink, &delivery, &name).await?;
+            parked.iter_mut().for_each(|key| key.consumer = self.live.clone());
         }
         let progress = progress(&control, begun, began_with);
         if let Some(report) = &self.report {
             report(&progress);
         }
-        Ok(RebuildReport { outcome, progress })
+        Ok(RebuildReport { outcome, progress, parked })
+    }
+
+    /// What a consumer with this name is given events for.
+    pub(crate) fn purpose_of(consumer: &ConsumerName) -> Purpose {
+        if consumer.as_str().ends_with(Self::SUFFIX) { Purpose::Rebuild } else { Purpose::Live }
     }
 }
 
@@ -188,6 +219,20 @@ async fn switch(
     }
 }
 
+/// The consumer's dead letters that are not resolved, in log order.
+async fn unresolved(store: &ConsumerStore, name: &ConsumerName) -> Result<Vec<DeadLetterKey>> {
+    const PAGE: u32 = 1_000;
+    let (mut unresolved, mut after) = (Vec::new(), Position::START);
+    loop {
+        let query = DeadLetterQuery::all().of(name.clone()).after(after).limit(PAGE);
+        let letters = store.dead_letters.dead_letters(&query).await?;
+        let Some(last) = letters.last() else { return Ok(unresolved) };
+        after = last.position;
+        let open = letters.into_iter().filter(|letter| letter.state != DeadLetterState::Resolved);
+        unresolved.extend(open.map(|letter| letter.key));
+    }
+}
+
 async fn processed(store: &ConsumerStore, name: &ConsumerName) -> Result<(u64, Position)> {
     let checkpoint = store.checkpoints.load_checkpoint(name).await?;
     Ok(checkpoint
@@ -203,6 +248,7 @@ fn progress(control: &Control, begun: Instant, (count, position): (u64, Position
     Progress {
         applied: status.events_processed,
         failures: status.failures,
+        parked: status.parked,
         position: status.position,
         head: status.head,
         rate: status.events_processed.saturating_sub(count) as f64 / seconds,

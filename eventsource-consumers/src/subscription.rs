@@ -1,15 +1,18 @@
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use eventsource_core::{
-    Changes, Conflict, ConsumerName, Error, ErrorKind, EventStore, Filter, LastEvent, Position, ReadOptions,
-    RecordedEvent, Result,
+    Changes, Conflict, ConsumerName, Error, ErrorKind, EventId, EventStore, Filter, LastEvent, Page,
+    Position, ReadOptions, RecordedEvent, Result,
 };
+use futures_util::future::{Either, select};
 use futures_util::{FutureExt as _, Stream, stream};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::Backoff;
+use crate::ahead::{Ahead, Reading};
+use crate::{Backoff, ReadAhead};
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub enum Start {
 
 /// Events in log order: those that are stored, then those that come. One loop reads both, so there is no seam between.
 ///
-/// It holds one page at most: who takes no events reads none. While the database is away it waits and tries again; it
+/// It holds one page at most, unless it is told to [read ahead](Self::read_ahead): who takes no events reads none. While the database is away it waits and tries again; it
 /// ends only if the store is closed, if an event can't be decoded, or if the log is not the one that it has read (a backup
 /// was restored).
 ///
@@ -52,17 +55,22 @@ pub struct Subscription {
     store: Arc<dyn EventStore>,
     changes: Option<Changes>,
     name: Option<ConsumerName>,
-    filter: Filter,
+    filter: Arc<Filter>,
     start: Start,
     page_size: u64,
     poll_interval: Duration,
     backoff: Backoff,
-    /// None before the first look.
+    /// How far it has handed out; none before the first look.
     cursor: Option<Position>,
     /// The last event that was handed out, to tell a log that was restored.
     anchor: Option<LastEvent>,
     /// When the log was last seen to be the same one.
     seen: Option<Instant>,
+    /// Whether it has looked.
+    begun: bool,
+    /// Whether there was more when it last looked.
+    more: bool,
+    ahead: Ahead,
 }
 
 /// What came next.
@@ -74,6 +82,14 @@ pub struct Batch {
     pub scanned_to: Position,
     /// Where the log ended.
     pub head: Position,
+}
+
+/// One look at the log.
+pub(crate) struct Look {
+    options: ReadOptions,
+    page: Page,
+    /// The last event that was read before, and the id of what lies there now; none if nobody asked.
+    history: Option<(LastEvent, Option<EventId>)>,
 }
 
 impl Subscription {
@@ -90,7 +106,7 @@ impl Subscription {
             store,
             changes: None,
             name: None,
-            filter: Filter::all(),
+            filter: Arc::new(Filter::all()),
             start: Start::Beginning,
             page_size: 500,
             poll_interval: Duration::from_secs(1),
@@ -98,12 +114,16 @@ impl Subscription {
             cursor: None,
             anchor: None,
             seen: None,
+            begun: false,
+            more: false,
+            ahead: Ahead::bounded(ReadAhead::none()),
         }
     }
 
-    /// Only events that match.
+    /// Only events that match. What was read ahead with another filter is thrown away.
     pub fn filter(mut self, filter: Filter) -> Self {
-        self.filter = filter;
+        self.filter = Arc::new(filter);
+        self.ahead.forget();
         self
     }
 
@@ -128,6 +148,16 @@ impl Subscription {
     /// Sets how long to wait between two attempts while the database is away.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
+        self
+    }
+
+    /// Sets how much is read before it is asked for: nothing if not set.
+    ///
+    /// It is read while [`reading_ahead`](Self::reading_ahead) works, and a step further each time a
+    /// [stream](Self::into_stream) is asked for an event. A stream that is not asked for long lets what it is reading
+    /// rest, and on PostgreSQL that holds a connection: where handling takes long, prefer `reading_ahead`.
+    pub fn read_ahead(mut self, ahead: ReadAhead) -> Self {
+        self.ahead = Ahead::bounded(ahead);
         self
     }
 
@@ -157,8 +187,16 @@ impl Subscription {
             if let Some(Err(closed)) = changes.changed().now_or_never() {
                 return Err(closed);
             }
-            match self.look().await {
-                Ok(Some(batch)) => return Ok(batch),
+            let next = match self.ahead.pop() {
+                Some(batch) => Ok(Some(batch)),
+                None => self.look().await,
+            };
+            match next {
+                Ok(Some(batch)) => {
+                    self.cursor = Some(batch.scanned_to);
+                    self.anchor = batch.events.last().map(LastEvent::from).or(self.anchor.take());
+                    return Ok(batch);
+                }
                 Ok(None) => {
                     delays = self.backoff.delays();
                     self.rest().await;
@@ -176,6 +214,29 @@ impl Subscription {
         }
     }
 
+    /// Does `work`, such as handling what came last, and reads meanwhile what comes next, as far as
+    /// [`read_ahead`](Self::read_ahead) says. Dropping the future loses nothing that was read.
+    ///
+    /// ```
+    /// # use eventsource_consumers::{ReadAhead, Subscription};
+    /// # use eventsource_core::{RecordedEvent, Result};
+    /// # use eventsource_memory::MemoryStore;
+    /// # async fn index(_: Vec<RecordedEvent>) {}
+    /// # async fn follow(store: MemoryStore) -> Result<()> {
+    /// let mut all = Subscription::new(store).read_ahead(ReadAhead::new());
+    /// loop {
+    ///     let batch = all.next().await?;
+    ///     all.reading_ahead(index(batch.events)).await;
+    /// }
+    /// # }
+    /// ```
+    pub async fn reading_ahead<T>(&mut self, work: impl Future<Output = T>) -> T {
+        match select(pin!(work), pin!(self.fill())).await {
+            Either::Left((done, _)) => done,
+            Either::Right(((), work)) => work.await,
+        }
+    }
+
     /// The events one by one. It ends after an error.
     pub fn into_stream(self) -> impl Stream<Item = Result<RecordedEvent>> + Send {
         let state = Some((self, VecDeque::new()));
@@ -183,6 +244,8 @@ impl Subscription {
             let (mut subscription, mut events) = state?;
             loop {
                 if let Some(event) = events.pop_front() {
+                    // A step further with what is being read; `next` goes on from there.
+                    let _ = subscription.fill().now_or_never();
                     return Some((Ok(event), Some((subscription, events))));
                 }
                 match subscription.next().await {
@@ -193,51 +256,97 @@ impl Subscription {
         })
     }
 
-    /// One look at the log; none if it holds nothing new.
-    async fn look(&mut self) -> Result<Option<Batch>> {
-        let cursor = match (self.cursor, self.start) {
-            (Some(cursor), _) | (None, Start::After(cursor)) => cursor,
-            (None, Start::Beginning) => Position::START,
-            (None, Start::End) => self.store.head().await?,
-        };
-        let begun = self.cursor.replace(cursor).is_some();
-        let options = ReadOptions::new().after(cursor).limit(self.page_size);
-        let page = self.store.read_page(&self.filter, &options).await?;
-        if page.head < cursor && (begun || self.name.is_some()) {
-            let (position, head) = (cursor, page.head);
-            return Err(Conflict::CheckpointAhead { consumer: self.called()?, position, head }.into());
-        }
-        self.check_history().await?;
-        let scanned_to = page.scanned_to(&options);
-        if page.events.is_empty() && scanned_to <= cursor {
-            return Ok(None);
-        }
-        if let Some(last) = page.events.last() {
-            self.anchor = Some(LastEvent {
-                position: last.position(),
-                id: last.id(),
-                event_type: last.event_type().clone(),
-            });
-        }
-        self.cursor = Some(scanned_to);
-        Ok(Some(Batch { events: page.events, scanned_to, head: page.head }))
+    /// Throws away what was read ahead: what is asked for next is read then.
+    pub(crate) fn forget_ahead(&mut self) {
+        self.ahead.forget();
     }
 
-    /// Whether the last event that was handed out is still where it was; asked now and then, and after an interruption.
-    async fn check_history(&mut self) -> Result<()> {
-        let trusted = self.seen.replace(Instant::now()).is_some_and(|seen| seen.elapsed() < Self::TRUST);
-        let Some(anchor) = self.anchor.as_ref().filter(|_| !trusted) else { return Ok(()) };
-        let before = Position::from_raw(anchor.position.to_raw().saturating_sub(1));
-        let options = ReadOptions::new().after(before).until(anchor.position).limit(1);
-        let page = self.store.read_page(&Filter::all(), &options).await.inspect_err(|_| self.seen = None)?;
-        // One that is gone was deleted in order; one that is another was written after a restore.
-        match page.events.first() {
-            Some(found) if found.id() != anchor.id => {
-                let (position, expected, found) = (anchor.position, anchor.id, found.id());
-                Err(Conflict::OtherHistory { consumer: self.called()?, position, expected, found }.into())
+    /// Reads ahead until there is enough, or no more. What fails is left to [`next`](Self::next), together with all that
+    /// was read before it: it may be another log by then.
+    async fn fill(&mut self) {
+        loop {
+            let room = self.ahead.room(self.page_size);
+            if room == 0 || !self.more {
+                return;
             }
-            _ => Ok(()),
+            if !self.ahead.is_reading() {
+                let reading = self.begin_look(room);
+                self.ahead.begin(reading);
+            }
+            let Some(looked) = self.ahead.looked().await else { return };
+            match looked.and_then(|look| self.judge(look)) {
+                Ok(Some(batch)) => self.ahead.push(batch),
+                Ok(None) => return,
+                Err(_) => {
+                    self.seen = None;
+                    return self.ahead.forget();
+                }
+            }
         }
+    }
+
+    /// One look at the log; none if it holds nothing new.
+    async fn look(&mut self) -> Result<Option<Batch>> {
+        if self.cursor.is_none() {
+            self.cursor = match self.start {
+                Start::Beginning => Some(Position::START),
+                Start::After(position) => Some(position),
+                Start::End => Some(self.store.head().await?),
+            };
+        }
+        let reading = match self.ahead.take_reading() {
+            Some(reading) => reading,
+            None => self.begin_look(self.page_size),
+        };
+        let look = reading.await?;
+        self.judge(look)
+    }
+
+    /// Begins to look at so many events behind what was read before; asks now and then, and after an interruption,
+    /// whether the last of those is still where it was.
+    fn begin_look(&self, limit: u64) -> Reading {
+        let after = self.ahead.scanned_to().or(self.cursor).unwrap_or(Position::START);
+        let options = ReadOptions::new().after(after).limit(limit);
+        let trusted = self.seen.is_some_and(|seen| seen.elapsed() < Self::TRUST);
+        let last = self.ahead.last_event().or_else(|| self.anchor.clone()).filter(|_| !trusted);
+        let (store, filter) = (self.store.clone(), self.filter.clone());
+        Box::pin(async move {
+            let page = store.read_page(&filter, &options).await?;
+            let history = match last {
+                None => None,
+                Some(last) => {
+                    let before = Position::from_raw(last.position.to_raw().saturating_sub(1));
+                    let there = ReadOptions::new().after(before).until(last.position).limit(1);
+                    let found = store.read_page(&Filter::all(), &there).await?.events.pop();
+                    Some((last, found.map(|found| found.id())))
+                }
+            };
+            Ok(Look { options, page, history })
+        })
+    }
+
+    /// What a look has found, if the log is the one that was read before.
+    fn judge(&mut self, look: Look) -> Result<Option<Batch>> {
+        let Look { options, page, history } = look;
+        let after = options.after_position();
+        if page.head < after && (self.begun || self.name.is_some()) {
+            let (position, head) = (after, page.head);
+            return Err(Conflict::CheckpointAhead { consumer: self.called()?, position, head }.into());
+        }
+        match history {
+            // One that is gone was deleted in order; one that is another was written after a restore.
+            Some((last, Some(found))) if found != last.id => {
+                let (position, expected) = (last.position, last.id);
+                return Err(
+                    Conflict::OtherHistory { consumer: self.called()?, position, expected, found }.into()
+                );
+            }
+            _ => (self.begun, self.seen) = (true, Some(Instant::now())),
+        }
+        let scanned_to = page.scanned_to(&options);
+        self.more = scanned_to < page.head;
+        let found_nothing = page.events.is_empty() && scanned_to <= after;
+        Ok((!found_nothing).then_some(Batch { events: page.events, scanned_to, head: page.head }))
     }
 
     fn called(&self) -> Result<ConsumerName, Error> {

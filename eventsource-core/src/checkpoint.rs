@@ -35,6 +35,12 @@ pub struct LastEvent {
     pub event_type: EventType,
 }
 
+impl From<&RecordedEvent> for LastEvent {
+    fn from(event: &RecordedEvent) -> Self {
+        Self { position: event.position(), id: event.id(), event_type: event.event_type().clone() }
+    }
+}
+
 impl Checkpoint {
     /// Refuses a checkpoint that does not belong to the log as it is now: of another log, ahead of its head, or behind an
     /// event that is another one now. All of this is what a restored backup looks like to a consumer.
@@ -141,14 +147,17 @@ impl CheckpointSave {
     }
 
     /// Passes over an event that was done.
-    pub fn past(mut self, event: &RecordedEvent) -> Self {
-        self.position = event.position();
-        self.events_processed += 1;
-        self.last_event = Some(LastEvent {
-            position: event.position(),
-            id: event.id(),
-            event_type: event.event_type().clone(),
-        });
+    pub fn past(self, event: &RecordedEvent) -> Self {
+        self.past_all(std::slice::from_ref(event))
+    }
+
+    /// Passes over events that were done, in log order.
+    pub fn past_all(mut self, events: &[RecordedEvent]) -> Self {
+        if let Some(last) = events.last() {
+            self.position = last.position();
+            self.events_processed += events.len() as u64;
+            self.last_event = Some(last.into());
+        }
         self
     }
 

@@ -58,6 +58,13 @@ pub trait DeadLetters: fmt::Debug + Send + Sync {
     /// `InvalidInput` if the name is empty, too long or holds a NUL; `Unavailable`, `OutcomeUnknown`, `Backend`.
     async fn resolve(&self, key: &DeadLetterKey, by: &str) -> Result<bool>;
 
+    /// Makes `from`'s dead letters `to`'s, as a rebuild's are when its view is switched to. What `to` had failed on is
+    /// resolved by `from` before: the new view holds it, or `from` has failed on it as well. All of it at once.
+    ///
+    /// # Errors
+    /// `Unavailable`, `OutcomeUnknown`, `Backend`.
+    async fn hand_over_dead_letters(&self, from: &ConsumerName, to: &ConsumerName) -> Result<()>;
+
     /// Deletes what was resolved longer ago than this, by the store's clock, and says how many.
     ///
     /// # Errors
@@ -74,6 +81,13 @@ impl DeadLetter {
         self.last_failed_at = now;
         self.resolution = None;
         self.ordering_key = again.ordering_key().map(str::to_owned);
+    }
+
+    /// Becomes `to`'s, which may have failed on the event before: when it failed first stays.
+    #[must_use]
+    pub fn handed_over(self, to: ConsumerName, before: Option<&Self>) -> Self {
+        let first_failed_at = before.map_or(self.first_failed_at, |before| before.first_failed_at);
+        Self { key: DeadLetterKey { consumer: to, ..self.key }, first_failed_at, ..self }
     }
 
     /// Is resolved, unless it was before.
@@ -118,6 +132,10 @@ macro_rules! forward {
 
             async fn resolve(&self, key: &DeadLetterKey, by: &str) -> Result<bool> {
                 (**self).resolve(key, by).await
+            }
+
+            async fn hand_over_dead_letters(&self, from: &ConsumerName, to: &ConsumerName) -> Result<()> {
+                (**self).hand_over_dead_letters(from, to).await
             }
 
             async fn delete_resolved(&self, older_than: Duration) -> Result<u64> {

@@ -99,6 +99,26 @@ impl DeadLetters for MemoryStore {
         })
     }
 
+    async fn hand_over_dead_letters(&self, from: &ConsumerName, to: &ConsumerName) -> Result<()> {
+        self.change(|state, now| {
+            let letters = std::mem::take(&mut state.dead_letters);
+            let (handed_over, mut kept): (Parked, Parked) =
+                letters.into_iter().partition(|(key, _)| key.consumer == *from);
+            for (letter, retrying_since) in kept.values_mut().filter(|(letter, _)| letter.key.consumer == *to)
+            {
+                letter.resolve(from.as_str(), now);
+                *retrying_since = None;
+            }
+            for (letter, retrying_since) in handed_over.into_values() {
+                let key = DeadLetterKey { consumer: to.clone(), ..letter.key.clone() };
+                let letter = letter.handed_over(to.clone(), kept.get(&key).map(|(before, _)| before));
+                kept.insert(key, (letter, retrying_since));
+            }
+            state.dead_letters = kept;
+            Ok(())
+        })
+    }
+
     async fn delete_resolved(&self, older_than: Duration) -> Result<u64> {
         self.change(|state, now| {
             let (count, limit) = (state.dead_letters.len(), before(now, older_than));

@@ -80,11 +80,22 @@ impl Log {
         connection: &mut PgConnection,
         save: &CheckpointSave,
     ) -> Result<SaveJudgement> {
+        let stored = self.lock_checkpoint(connection, save.consumer()).await?;
+        self.save_over(connection, save, stored).await
+    }
+
+    /// As [`save_checkpoint`](Self::save_checkpoint), where `stored` is what this transaction has
+    /// [locked](Self::lock_checkpoint).
+    pub(crate) async fn save_over(
+        &self,
+        connection: &mut PgConnection,
+        save: &CheckpointSave,
+        mut stored: Option<Checkpoint>,
+    ) -> Result<SaveJudgement> {
         if let Some(fence) = save.fence() {
             self.check_fence(connection, fence).await?;
         }
         loop {
-            let stored = self.lock_checkpoint(connection, save.consumer()).await?;
             let judgement = save.judge(stored.as_ref())?;
             if judgement == SaveJudgement::Stored {
                 return Ok(judgement);
@@ -113,6 +124,7 @@ impl Log {
                 return Ok(judgement);
             }
             // Somebody else has inserted one since; now there is a row to lock and to judge by.
+            stored = self.lock_checkpoint(connection, save.consumer()).await?;
         }
     }
 

@@ -127,6 +127,13 @@ impl DeadLetters for PostgresStore {
         Ok(resolved)
     }
 
+    async fn hand_over_dead_letters(&self, from: &ConsumerName, to: &ConsumerName) -> Result<()> {
+        let log = self.log()?;
+        let mut transaction = log.begin().await?;
+        log.hand_over_letters(&mut transaction, from, to).await?;
+        commit(transaction).await
+    }
+
     async fn delete_resolved(&self, older_than: Duration) -> Result<u64> {
         let log = self.log()?;
         let mut transaction = log.begin().await?;
@@ -161,6 +168,50 @@ impl Log {
             .await
             .map_err(reading)?;
         Ok(resolved.rows_affected() > 0)
+    }
+
+    /// Locks a letter that is not resolved until the transaction ends; false if there is none.
+    pub(crate) async fn lock_letter(
+        &self,
+        connection: &mut PgConnection,
+        key: &DeadLetterKey,
+    ) -> Result<bool> {
+        let found = self
+            .query(include_str!("sql/lock_dead_letter.sql"))
+            .bind(key.consumer.as_str().to_owned())
+            .bind(key.event_id.as_uuid())
+            .fetch_optional(connection)
+            .await
+            .map_err(reading)?;
+        Ok(found.is_some())
+    }
+
+    /// Makes one consumer's letters another's, whose own are resolved, within a transaction.
+    pub(crate) async fn hand_over_letters(
+        &self,
+        connection: &mut PgConnection,
+        from: &ConsumerName,
+        to: &ConsumerName,
+    ) -> Result<()> {
+        self.query(include_str!("sql/resolve_dead_letters.sql"))
+            .bind(to.as_str().to_owned())
+            .bind(from.as_str().to_owned())
+            .bind(self.now()?)
+            .execute(&mut *connection)
+            .await
+            .map_err(reading)?;
+        self.query(include_str!("sql/hand_over_letters.sql"))
+            .bind(from.as_str().to_owned())
+            .bind(to.as_str().to_owned())
+            .execute(&mut *connection)
+            .await
+            .map_err(reading)?;
+        self.query("DELETE FROM {schema}.dead_letter_queue WHERE projection_name = $1")
+            .bind(from.as_str().to_owned())
+            .execute(connection)
+            .await
+            .map_err(reading)?;
+        Ok(())
     }
 
     async fn park(&self, connection: &mut PgConnection, letter: &NewDeadLetter) -> Result<()> {

@@ -105,11 +105,12 @@ impl Sink for PostgresProjection {
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let log = self.store.log()?;
         let mut transaction = log.begin_limited(delivery.timeout.unwrap_or(Self::SILENCE)).await?;
+        let mut locked = None;
         match &delivery.record {
             // Before any work: of two instances, one waits here, and is refused when the other has committed.
             Record::Checkpoint(save) => {
-                let stored = log.lock_checkpoint(&mut transaction, save.consumer()).await?;
-                if save.judge(stored.as_ref())? == SaveJudgement::Stored {
+                locked = log.lock_checkpoint(&mut transaction, save.consumer()).await?;
+                if save.judge(locked.as_ref())? == SaveJudgement::Stored {
                     // Who has lost its lease is told so, also where somebody else has done just the same.
                     if let Some(fence) = save.fence() {
                         log.check_fence(&mut transaction, fence).await?;
@@ -119,10 +120,18 @@ impl Sink for PostgresProjection {
                 }
             }
             // The live consumer takes its checkpoint before its view: whoever does it the other way round meets it halfway.
-            Record::Switch { to, .. } => {
+            Record::Switch { from, to } => {
                 log.lock_checkpoint(&mut transaction, to).await?;
+                // So does whoever tries a letter again.
+                log.hand_over_letters(&mut transaction, from.consumer(), to).await?;
             }
-            Record::Resolved { .. } => {}
+            // Somebody else may be trying it, or may have resolved it.
+            Record::Resolved { key, .. } => {
+                if !log.lock_letter(&mut transaction, key).await? {
+                    transaction.rollback().await.map_err(reading)?;
+                    return Ok(());
+                }
+            }
         }
         for (index, event) in delivery.events.iter().enumerate() {
             apply(&*self.view, &mut transaction, event, delivery)
@@ -131,7 +140,7 @@ impl Sink for PostgresProjection {
         }
         let recorded = match &delivery.record {
             Record::Checkpoint(save) => {
-                let saved = log.save_checkpoint(&mut transaction, save).await;
+                let saved = log.save_over(&mut transaction, save, locked).await;
                 saved.map(|judgement| judgement == SaveJudgement::Write)
             }
             Record::Resolved { key, by } => log.resolve(&mut transaction, key, by).await,

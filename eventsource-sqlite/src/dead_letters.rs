@@ -137,6 +137,15 @@ impl DeadLetters for SqliteStore {
         .await
     }
 
+    async fn hand_over_dead_letters(&self, from: &ConsumerName, to: &ConsumerName) -> Result<()> {
+        let (from, to, now) = (from.clone(), to.clone(), self.now()?);
+        self.write("handing over dead letters", move |transaction| {
+            hand_over(transaction, &from, &to, now)?;
+            Ok::<_, Error>(Ending::Commit(()))
+        })
+        .await
+    }
+
     async fn delete_resolved(&self, older_than: Duration) -> Result<u64> {
         let limit = before(self.now()?, older_than);
         self.write("deleting resolved dead letters", move |transaction| {
@@ -165,6 +174,37 @@ pub(crate) fn resolve(
         })
         .map_err(|error| failed("resolving a dead letter", error))?;
     Ok(resolved > 0)
+}
+
+/// Whether there is such a letter and it is not resolved, in a transaction that holds the write lock.
+pub(crate) fn is_open(connection: &Connection, key: &DeadLetterKey) -> Result<bool> {
+    connection
+        .prepare_cached(include_str!("../sql/is_letter_open.sql"))
+        .and_then(|mut statement| {
+            let id = key.event_id.as_uuid().into_bytes();
+            statement.query_row(params![key.consumer.as_str(), id], |row| row.get(0))
+        })
+        .map_err(|error| failed("resolving a dead letter", error))
+}
+
+/// Makes one consumer's letters another's, whose own are resolved, in a transaction that holds the write lock.
+pub(crate) fn hand_over(
+    connection: &Connection,
+    from: &ConsumerName,
+    to: &ConsumerName,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let hand_over = || {
+        connection.execute(
+            include_str!("../sql/resolve_dead_letters.sql"),
+            params![to.as_str(), from.as_str(), now.timestamp_micros()],
+        )?;
+        connection
+            .execute(include_str!("../sql/hand_over_letters.sql"), params![from.as_str(), to.as_str()])?;
+        let sql = "DELETE FROM main.dead_letter_queue WHERE projection_name = ?1";
+        connection.execute(sql, [from.as_str()]).map(drop)
+    };
+    hand_over().map_err(|error| failed("handing over dead letters", error))
 }
 
 fn put(connection: &Connection, letter: &NewDeadLetter, now: DateTime<Utc>) -> Result<()> {

@@ -101,6 +101,11 @@ impl Sink for SqliteProjection {
             .write::<_, DeliveryError>("projecting", move |transaction| {
                 let head = |doing| read::head(transaction).map_err(|error| failed(doing, error));
                 let before = head("projecting")?;
+                if let Record::Resolved { key, .. } = &delivery.record
+                    && !dead_letters::is_open(transaction, key)?
+                {
+                    return Ok(Ending::RollBack(false));
+                }
                 for (index, event) in delivery.events.iter().enumerate() {
                     apply(&*view, transaction, event, &delivery)
                         .map_err(|error| DeliveryError::event(0, index, of_store(error)))?;
@@ -112,6 +117,7 @@ impl Sink for SqliteProjection {
                     Record::Resolved { key, by } => dead_letters::resolve(transaction, key, by, now)?,
                     Record::Switch { from, to } => {
                         view.switch(transaction).map_err(|error| DeliveryError::page(of_store(error)))?;
+                        dead_letters::hand_over(transaction, from.consumer(), to, now)?;
                         checkpoints::hand_over(transaction, from, to, now)?;
                         true
                     }

@@ -7,10 +7,7 @@ use std::time::Duration;
 use eventsource_consumers::{
     Outcome, Reaction, Start, State, derived_event_id, each_event, each_page, lag, wait_for,
 };
-use eventsource_core::{
-    Append, Conflict, ConsumerName, Error, ErrorKind, EventStoreExt, NewEvent, Position, Purpose,
-    RecordedEvent,
-};
+use eventsource_core::{Append, Conflict, ConsumerName, Error, ErrorKind, NewEvent, Position, RecordedEvent};
 use tokio::time::timeout;
 
 use crate::clock::SetClock;
@@ -215,34 +212,5 @@ pub async fn a_reaction_that_comes_again_appends_nothing_again(cx: Cx) -> CaseRe
         assert_eq!(caused.id(), derived_event_id(&name("stock"), cause.id(), 0));
         assert_eq!(caused.payload().deserialize::<u32>()?, 0);
     }
-    Ok(())
-}
-
-pub async fn a_rebuild_starts_anew_and_has_no_side_effects(cx: Cx) -> CaseResult {
-    cx.store().append(Append::events(events(7))).await?;
-    consumer(&cx, "orders")?.run_until_caught_up(Diary::default().handler()).await?;
-    let purposes = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let handler = each_event({
-        let purposes = purposes.clone();
-        move |_, context: eventsource_consumers::Context| {
-            purposes.lock().expect("nothing panics under it").push(context.purpose);
-            async { Ok(()) }
-        }
-    });
-    let rebuild = eventsource_consumers::Rebuild::new("orders", cx.consumer_store())?.page_size(2);
-    let report = rebuild.run(handler).await?;
-    assert_eq!(
-        (report.outcome, report.progress.applied, report.progress.failures),
-        (Outcome::CaughtUp, 7, 0)
-    );
-    assert_eq!(report.progress.position, cx.store().head().await?);
-    assert_eq!(*purposes.lock().expect("nothing panics under it"), [Purpose::Rebuild; 7]);
-    let reaction = Reaction::new(name("stock"), cx.store().clone(), |_| async {
-        Ok(vec![Append::events([event("Never")])])
-    });
-    eventsource_consumers::Rebuild::new("stock", cx.consumer_store())?.run(reaction).await?;
-    assert!(cx.store().last(&types(["Never"])).await?.is_none());
-    let left: Vec<_> = cx.checkpoints().checkpoints().await?.into_iter().map(|each| each.consumer).collect();
-    assert_eq!(left, [name("orders"), name("stock")]);
     Ok(())
 }

@@ -145,6 +145,52 @@ pub async fn an_event_is_parked_behind_an_unresolved_one_only(cx: Cx) -> CaseRes
     Ok(())
 }
 
+pub async fn letters_are_handed_over_with_their_first_failure(cx: Cx) -> CaseResult {
+    let (cx, clock, log) = filled(&cx, 5).await?;
+    let (from, other) = (ConsumerName::new("mailer~rebuild")?, ConsumerName::new("other")?);
+    let of = |consumer: &ConsumerName, index: usize| {
+        NewDeadLetter::new(consumer.clone(), log[index].clone(), "it failed", 3)
+    };
+    for index in [0, 1, 2] {
+        cx.dead_letters().park(&letter(&log[index])).await?;
+    }
+    cx.dead_letters().resolve(&letter(&log[2]).key(), "ann").await?;
+    cx.dead_letters().park(&of(&other, 0)).await?;
+    clock.advance(LONG);
+    for index in [1, 2, 3, 4] {
+        cx.dead_letters().park(&of(&from, index).holding(Some("a".to_owned()))).await?;
+    }
+    cx.dead_letters().resolve(&of(&from, 4).key(), "bob").await?;
+    clock.advance(LONG);
+    cx.dead_letters().hand_over_dead_letters(&from, &consumer()).await?;
+    let found = cx.dead_letters().dead_letters(&DeadLetterQuery::all().of(consumer())).await?;
+    let told: Vec<_> = found
+        .iter()
+        .map(|letter| {
+            let by = letter.resolution.as_ref().map(|resolution| resolution.by.as_str());
+            (letter.position, letter.state, by, letter.first_failed_at == time("2026-01-02T03:04:05Z"))
+        })
+        .collect();
+    let at = |index: usize| log[index].position();
+    assert_eq!(
+        told,
+        [
+            (at(0), DeadLetterState::Resolved, Some("mailer~rebuild"), true),
+            (at(1), DeadLetterState::Failed, None, true),
+            (at(2), DeadLetterState::Failed, None, true),
+            (at(3), DeadLetterState::Failed, None, false),
+            (at(4), DeadLetterState::Resolved, Some("bob"), false),
+        ]
+    );
+    assert_eq!(found[0].resolution.as_ref().map(|each| each.at), Some(time("2026-01-02T05:04:05Z")));
+    assert_eq!(found[1].last_failed_at, time("2026-01-02T04:04:05Z"));
+    assert_eq!(cx.dead_letters().held_keys(&consumer()).await?.into_iter().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(cx.dead_letters().count_dead_letters(&DeadLetterQuery::all().of(from)).await?, 0);
+    let others = DeadLetterQuery::all().of(other).in_state(DeadLetterState::Failed);
+    assert_eq!(cx.dead_letters().count_dead_letters(&others).await?, 1);
+    Ok(())
+}
+
 pub async fn only_what_was_resolved_long_ago_is_deleted(cx: Cx) -> CaseResult {
     let (cx, clock, log) = filled(&cx, 3).await?;
     for event in &log {

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use eventsource_consumers::{DeadLetterOffice, FailurePolicy, Rebuild};
 use eventsource_core::{
-    Append, CheckpointSave, Conflict, ConsumerName, Delivery, DeliveryFailure, ErrorKind, LeaseKey, MemberId,
-    Position, Purpose, Record, Sink,
+    Append, CheckpointSave, Conflict, ConsumerName, DeadLetterKey, DeadLetterQuery, DeadLetterState,
+    Delivery, DeliveryFailure, ErrorKind, LeaseKey, MemberId, NewDeadLetter, Position, Purpose, Record, Sink,
 };
 use tokio::time::timeout;
 
 use crate::consuming::{consumer, quick};
-use crate::given::{event, events, log_of, positions, refused};
+use crate::given::{event, events, log_of, positions, race_all, refused};
 use crate::{CaseResult, Cx};
 
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -144,5 +144,49 @@ pub async fn a_rebuilt_view_takes_the_place_of_the_live_one(cx: Cx) -> CaseResul
     assert_eq!(view.applied().await?, positions(&log_of(cx.store()).await?));
     assert_eq!(cx.checkpoints().checkpoints().await?.len(), 1, "the rebuild's own checkpoint is gone");
     assert!(last > Position::START);
+    Ok(())
+}
+
+pub async fn a_rebuild_hands_its_dead_letters_over_with_its_view(cx: Cx) -> CaseResult {
+    let view = cx.view().clone();
+    cx.store().append(Append::events([event("A"), event("Poison"), event("A")])).await?;
+    let log = log_of(cx.store()).await?;
+    let policy = quick(FailurePolicy::park()).attempts(1);
+    consumer(&cx, "view")?.policy(policy).run_until_caught_up(view.clone()).await?;
+    // One more that had failed, and does not fail any more.
+    let before = NewDeadLetter::new(name("view"), log[2].clone(), "it failed", 3);
+    cx.dead_letters().park(&before).await?;
+    let report = Rebuild::new("view", cx.consumer_store())?.policy(policy).run(view.clone()).await?;
+    let poison = DeadLetterKey { consumer: name("view"), event_id: log[1].id() };
+    assert_eq!(report.parked, [poison.clone()]);
+    let open = DeadLetterQuery::all().in_state(DeadLetterState::Failed);
+    let open = cx.dead_letters().dead_letters(&open).await?;
+    assert_eq!(open.into_iter().map(|letter| letter.key).collect::<Vec<_>>(), [poison]);
+    let office = DeadLetterOffice::new("view", cx.consumer_store(), view.clone())?;
+    let retried = office.retry_all("ann").await?;
+    assert_eq!((retried.resolved, retried.failed), (0, 1));
+    assert_eq!(view.applied().await?, [log[0].position(), log[2].position()]);
+    Ok(())
+}
+
+pub async fn a_parked_event_is_applied_once_however_often_it_is_tried(cx: Cx) -> CaseResult {
+    let view = cx.view().clone();
+    cx.store().append(Append::events(events(1))).await?;
+    let events = log_of(cx.store()).await?;
+    let letter = NewDeadLetter::new(name("view"), events[0].clone(), "it failed", 3);
+    cx.dead_letters().park(&letter).await?;
+    let record = Record::Resolved { key: letter.key(), by: "ann".to_owned() };
+    let delivery = Delivery { events: events.clone(), record, purpose: Purpose::Live, timeout: None };
+    // As by one whose answer was lost, or who was taken for gone.
+    let tries = (0..4).map(|_| {
+        let (view, delivery) = (view.clone(), delivery.clone());
+        async move { view.deliver(&delivery).await }
+    });
+    for answer in race_all(tries).await {
+        answer?;
+    }
+    assert_eq!(view.applied().await?, positions(&events));
+    let resolved = DeadLetterQuery::all().in_state(DeadLetterState::Resolved);
+    assert_eq!(cx.dead_letters().count_dead_letters(&resolved).await?, 1);
     Ok(())
 }

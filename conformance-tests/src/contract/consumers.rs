@@ -61,6 +61,7 @@ macro_rules! __contract_consumers {
             letters_are_found_in_log_order,
             a_letter_is_retried_by_one_and_resolved_by_name,
             an_event_is_parked_behind_an_unresolved_one_only,
+            letters_are_handed_over_with_their_first_failure,
             only_what_was_resolved_long_ago_is_deleted,
         }
         leases requires Leases {
@@ -92,7 +93,26 @@ macro_rules! __contract_consumers {
             waiting_for_a_position_ends_when_it_is_done,
             lag_is_told_in_events_and_age,
             a_reaction_that_comes_again_appends_nothing_again,
+        }
+        read_ahead requires Checkpoints {
+            the_next_page_is_read_while_one_is_handled,
+            reading_ahead_is_bounded_in_events,
+            reading_ahead_is_bounded_in_bytes,
+            nothing_is_read_ahead_where_nothing_waits,
+            a_reset_throws_away_what_was_read_ahead,
+            a_pause_throws_away_what_was_read_ahead,
+            stopping_does_not_wait_for_what_is_read_ahead,
+            a_stream_reads_ahead_as_it_is_told,
+            whatever_fails_every_event_is_handled_in_order,
+        }
+        rebuild requires DeadLetters {
             a_rebuild_starts_anew_and_has_no_side_effects,
+            it_tells_how_far_it_is,
+            an_interrupted_rebuild_goes_on_where_it_was,
+            a_rebuild_that_fails_leaves_everything_as_it_was,
+            what_it_fails_on_is_the_live_consumers_when_it_switches,
+            what_it_fails_on_is_tried_again_as_a_rebuild_until_it_switches,
+            what_had_failed_before_is_resolved_by_it,
         }
         failure_policy requires DeadLetters {
             a_consumer_that_stops_stays_before_the_event,
@@ -109,6 +129,8 @@ macro_rules! __contract_consumers {
             two_instances_apply_nothing_twice,
             a_fenced_member_changes_no_view,
             a_rebuilt_view_takes_the_place_of_the_live_one,
+            a_rebuild_hands_its_dead_letters_over_with_its_view,
+            a_parked_event_is_applied_once_however_often_it_is_tried,
         }
         group requires Leases {
             members_share_the_work_and_hand_it_over,

@@ -1,0 +1,3 @@
+SELECT 1 FROM {schema}.dead_letter_queue
+WHERE projection_name = $1 AND event_id = $2 AND status <> 'resolved'
+FOR UPDATE
