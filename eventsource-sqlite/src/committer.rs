@@ -185,7 +185,8 @@ impl Committer {
             Err(error) => return refuse(requests, || Error::backend(error.to_string())),
         };
         let appends = requests.iter().map(|request| &request.append);
-        let verdicts = batch::write(connection, appender, appends, now, self.config.busy_timeout);
+        let verdicts =
+            batch::write(connection, appender, appends, now, self.config.busy_timeout, &self.config.inline);
         if verdicts.wrote {
             self.signal.notify();
         }

@@ -46,6 +46,8 @@ mod driver;
 mod error;
 mod files;
 mod filter;
+mod inline;
+mod inline_view;
 mod inserts;
 mod leases;
 mod outbox;
@@ -66,6 +68,7 @@ mod versions;
 mod wal;
 
 pub use config::{SqliteConfig, Synchronous};
+pub use inline_view::SqliteInlineView;
 pub use projection::{SqliteProjection, SqliteView};
 pub use readers::PoolStatistics;
 pub use store::SqliteStore;

@@ -20,7 +20,7 @@ use crate::error::{commit_failed, failed};
 use crate::files::Files;
 use crate::queue::Queue;
 use crate::readers::{PoolStatistics, ReadJob, Readers};
-use crate::{connection, read, schema, stream};
+use crate::{connection, inline, read, schema, stream};
 
 /// An event store in a SQLite file.
 ///
@@ -62,7 +62,9 @@ impl SqliteStore {
     /// # Errors
     /// `InvalidInput` if the configuration makes no sense, if the directory does not exist, or if the file is not an
     /// event store's, or a newer version's. Nothing is changed then. `Unavailable` if the file can't be opened or
-    /// written, or if another process holds it for longer than the busy timeout; `Corrupt` if it is damaged.
+    /// written, or if another process holds it for longer than the busy timeout; `Corrupt` if it is damaged. With
+    /// [inline views](SqliteConfig::inline) also what catching them up fails with: `Refused`, and `Conflict` for a checkpoint
+    /// that does not belong to the log.
     pub async fn open(config: SqliteConfig) -> Result<Self> {
         let config = config.checked()?;
         let (readers, reader_threads) = match config.location {
@@ -92,7 +94,13 @@ impl SqliteStore {
             readers.read_only_from(files);
         }
         let shared = Shared { config, log_id, writer, readers, signal, watching, ended };
-        Ok(Self { shared: Arc::new(shared) })
+        let store = Self { shared: Arc::new(shared) };
+        if let Err(error) = store.open_views().await {
+            // Why it can't be opened says more than how it closes.
+            let _ = store.close().await;
+            return Err(error);
+        }
+        Ok(store)
     }
 
     /// How many connections it reads with.
@@ -208,7 +216,8 @@ impl EventStore for SqliteStore {
             Location::File(_) => Capabilities::none()
                 .with(Capability::Durable)
                 .with(Capability::Shared)
-                .with(Capability::Transactional),
+                .with(Capability::Transactional)
+                .with(Capability::Inline),
             Location::Memory => Capabilities::none(),
         }
         .with(Capability::Snapshots)
@@ -325,5 +334,8 @@ fn open(config: &SqliteConfig) -> Result<(Connection, Uuid)> {
     let log_id = schema::migrate(&connection, config)?;
     connection::set_up_writer(&connection, config)
         .map_err(|error| failed("setting the connection up", error))?;
+    if !config.inline.is_empty() {
+        inline::guard(&connection).map_err(|error| failed("setting the connection up", error))?;
+    }
     Ok((connection, log_id))
 }
