@@ -171,6 +171,14 @@ impl Cx {
         self.harness.attach(address).await
     }
 
+    /// The same with the view kept inline.
+    ///
+    /// # Errors
+    /// As for [`Harness::attach_inline`].
+    pub async fn attach_inline(&self, address: &str) -> Result<Stores> {
+        self.harness.attach_inline(address).await
+    }
+
     /// The same case on a store of this process that was found by an address.
     pub(crate) fn attached(harness: Arc<dyn Harness>, stores: Stores, case: &str) -> Self {
         Self { harness, fixture: Arc::new(Fixture::new(stores)), case: case.to_owned(), seed: seed() }
