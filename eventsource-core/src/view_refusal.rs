@@ -56,7 +56,10 @@ impl fmt::Display for ViewRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed { view, event_id, event_type } => {
-                write!(f, "the view {view} failed on the event {event_id}, of type {event_type}, and so the append is undone")
+                write!(
+                    f,
+                    "the view {view} failed on the event {event_id}, of type {event_type}, and so the append is undone"
+                )
             }
             Self::FailedBefore { view, position } => {
                 write!(

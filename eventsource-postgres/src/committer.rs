@@ -207,7 +207,11 @@ impl Committer {
 }
 
 impl Log {
-    pub(crate) async fn call_function(&self, connection: &mut PgConnection, call: Call) -> sqlx::Result<PgRow> {
+    pub(crate) async fn call_function(
+        &self,
+        connection: &mut PgConnection,
+        call: Call,
+    ) -> sqlx::Result<PgRow> {
         let query =
             sqlx::query_with(AssertSqlSafe(call.statement), call.arguments).persistent(self.is_preparing());
         // The driver returns the row only after the server said that it is ready again: committed.

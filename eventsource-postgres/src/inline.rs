@@ -394,7 +394,12 @@ impl Updating<'_> {
         Error::from(refusal).with_source(error)
     }
 
-    async fn put(&self, connection: &mut PgConnection, view: &PostgresInlineView, begun: Begun) -> Result<()> {
+    async fn put(
+        &self,
+        connection: &mut PgConnection,
+        view: &PostgresInlineView,
+        begun: Begun,
+    ) -> Result<()> {
         let Begun { stored, save, last } = begun;
         let (last_event, before) = (save.last_event(), stored.as_ref().map(Checkpoint::mark));
         let putting = self
@@ -414,9 +419,10 @@ impl Updating<'_> {
             .execute(connection);
         match self.log.answered_in_time(async { putting.await.map_err(reading) }).await {
             Ok(written) if written.rows_affected() == 1 => Ok(()),
-            Ok(_) if stored.is_none() => {
-                Err(Error::unavailable(format!("another instance has just begun the checkpoint of {}", view.name)))
-            }
+            Ok(_) if stored.is_none() => Err(Error::unavailable(format!(
+                "another instance has just begun the checkpoint of {}",
+                view.name
+            ))),
             // What the handler has ended it with, nobody can tell.
             Ok(_) => Err(Error::outcome_unknown(format!(
                 "the handler of the view {} has ended the transaction that the append was in",

@@ -140,9 +140,10 @@ impl Attempt<'_, '_> {
             wrote = true;
         }
         if care == Care::Light && each.iter().any(Result::is_ok) {
-            wrote |= self.views.bring_up(&transaction, before, pending.head(), self.now).map_err(|error| {
-                if is_of_an_append(&error) { Failure::OfOne } else { Failure::OfViews(error) }
-            })?;
+            wrote |=
+                self.views.bring_up(&transaction, before, pending.head(), self.now).map_err(|error| {
+                    if is_of_an_append(&error) { Failure::OfOne } else { Failure::OfViews(error) }
+                })?;
         }
         if wrote {
             transaction.commit().map_err(|error| Failure::AtCommit(error.into()))?;

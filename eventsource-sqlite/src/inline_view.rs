@@ -78,10 +78,7 @@ impl SqliteInlineView {
     ///
     /// # Errors
     /// `InvalidInput` if the name is empty, too long or holds a NUL.
-    pub fn new(
-        name: impl TryInto<ConsumerName, Error: Into<Error>>,
-        view: impl SqliteView,
-    ) -> Result<Self> {
+    pub fn new(name: impl TryInto<ConsumerName, Error: Into<Error>>, view: impl SqliteView) -> Result<Self> {
         let name = name.try_into().map_err(Into::into)?;
         let (filter, view) = (Filter::all(), Arc::new(view));
         Ok(Self { name, filter, view, most_behind: 1_000, timeout: Duration::from_secs(10) })
