@@ -29,6 +29,7 @@ pub mod group_processes;
 pub mod held;
 pub mod idempotency;
 pub mod inline;
+pub mod inline_under_load;
 pub mod invoice_number;
 pub mod late_commit;
 pub mod leases;

@@ -17,7 +17,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("workload", |cx| Box::pin(crash::run_workload(cx))),
     ("claim", |cx| Box::pin(cases::sharing::claim_in_child(cx))),
     ("member", |cx| Box::pin(chaos::run_member(cx))),
-    ("inline", |cx| Box::pin(cases::inline::append_in_child(cx))),
+    ("inline", |cx| Box::pin(cases::inline_under_load::append_in_child(cx))),
     ("count", |cx| Box::pin(cases::sharing::count_in_child(cx))),
 ];
 

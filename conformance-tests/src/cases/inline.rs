@@ -1,42 +1,39 @@
 //! A view that is kept within the appends: whoever's append was acknowledged finds it there.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use eventsource_consumers::{FailurePolicy, Rebuild};
 use eventsource_core::{
-    Append, Appended, CheckpointSave, Conflict, ConsumerName, Delivery, Error, ErrorKind, EventStore,
-    ExpectedVersion, Filter, LogId, NewEvent, Position, Purpose, Record, Result, Sink, StreamId, Version,
-    ViewRefusal,
+    Append, CheckpointSave, Conflict, ConsumerName, Delivery, Error, ErrorKind, ExpectedVersion, Filter,
+    LogId, Position, Purpose, Record, Result, Sink, Version, ViewRefusal,
 };
-use proptest::prelude::RngExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::consuming::{consumer, quick};
 use crate::given::{conflict, event, events, log_of, positions, race, refused, stream, tag, tagged, types};
-use crate::{CaseResult, Cx, Failure, Setup, Stores, child, random};
+use crate::{CaseResult, Cx, Failure, Setup, Stores};
 
-use ExpectedVersion::{Any, NoStream};
+use ExpectedVersion::NoStream;
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
-fn name() -> ConsumerName {
+pub(super) fn name() -> ConsumerName {
     ConsumerName::new(Setup::INLINE).expect("a case names a valid consumer")
 }
 
 /// A log whose view is kept inline, with every event.
-async fn kept(cx: &Cx) -> Result<Cx> {
+pub(super) async fn kept(cx: &Cx) -> Result<Cx> {
     cx.fresh(Setup::with_inline(Filter::all())).await
 }
 
 /// A store on the same log that keeps no view, as another process has it.
-async fn without_view(cx: &Cx) -> CaseResult<Stores> {
+pub(super) async fn without_view(cx: &Cx) -> CaseResult<Stores> {
     let address = cx.log().address().ok_or_else(|| Failure::new("the log has no address"))?;
     Ok(cx.attach(&address).await?)
 }
 
-async fn is_the_log(cx: &Cx) -> CaseResult {
+pub(super) async fn is_the_log(cx: &Cx) -> CaseResult {
     assert_eq!(cx.view().applied().await?, positions(&log_of(cx.store()).await?));
     Ok(())
 }
@@ -394,150 +391,4 @@ pub async fn a_checkpoint_that_is_not_of_this_log_refuses_appends(cx: Cx) -> Cas
     cx.checkpoints().reset_checkpoint(&name(), log_id, head).await?;
     cx.store().append(Append::events(events(1))).await?;
     is_the_log(&cx).await
-}
-
-pub async fn a_view_kept_inline_equals_the_fold_of_the_log_under_contention(cx: Cx) -> CaseResult {
-    let cx = kept(&cx).await?;
-    let others = without_view(&cx).await?;
-    let mut writers = Vec::new();
-    for number in 0..64 {
-        let store = if number % 16 == 15 { others.events.clone() } else { cx.store().clone() };
-        let (cx, keeps_the_view) = (cx.clone(), number % 16 != 15);
-        writers.push(tokio::spawn(async move {
-            let mut wrote = 0_usize;
-            for round in 0..10 {
-                wrote += write(&cx, &store, number, round, keeps_the_view).await?;
-            }
-            CaseResult::Ok(wrote)
-        }));
-    }
-    let mut wrote = 0;
-    for writer in writers {
-        wrote += writer.await??;
-    }
-    append_in_the_end(&cx, cx.store(), Append::events(events(1))).await?;
-    wrote += 1;
-    assert_eq!(log_of(cx.store()).await?.len(), wrote);
-    is_the_log(&cx).await?;
-    others.events.close().await?;
-    Ok(())
-}
-
-/// One append of many kinds; returns how many events it wrote.
-async fn write(
-    cx: &Cx,
-    store: &Arc<dyn EventStore>,
-    number: u32,
-    round: u32,
-    keeps_the_view: bool,
-) -> CaseResult<usize> {
-    let shared = StreamId::new("Shared", Uuid::from_u128(1 + u128::from(number % 5)))?;
-    let place = number.wrapping_mul(7).wrapping_add(round) % 8;
-    let bad = place == 1 && keeps_the_view;
-    let append = match place {
-        0 => Append::to_stream(shared, NoStream, events(1)),
-        1 if bad => Append::to_stream(shared, Any, [event("A"), event("Poison")]),
-        2 => Append::events([tagged("Claimed", "seat", &format!("{}", round % 4))])
-            .fail_if(tag("seat", &format!("{}", round % 4))),
-        3 => Append::to_stream(shared, Any, events(2)).and_events(events(1)),
-        _ => Append::to_stream(shared, Any, events(1)),
-    };
-    let appended = match append_in_the_end(cx, store, append.clone()).await {
-        Ok(appended) => appended,
-        Err(error) if error.is_conflict() => return Ok(0),
-        Err(error) if bad && error.view_refusal().is_some_and(ViewRefusal::is_of_the_append) => return Ok(0),
-        Err(error) => return Err(error.into()),
-    };
-    if bad {
-        return Err(Failure::new("the view took what it fails on"));
-    }
-    if place == 4 {
-        let again = append_in_the_end(cx, store, append.clone()).await?;
-        assert!(again.replayed && again.last == appended.last);
-    }
-    if keeps_the_view && round % 5 == 4 {
-        assert!(
-            cx.view().applied().await?.contains(&appended.last),
-            "an acknowledged append is not in the view"
-        );
-    }
-    Ok(append.event_count())
-}
-
-/// Appends; as often as others were faster than those who have a view to keep, a consumer catches it up first.
-async fn append_in_the_end(cx: &Cx, store: &Arc<dyn EventStore>, append: Append) -> Result<Appended> {
-    loop {
-        match store.append(append.clone()).await {
-            Err(error) if matches!(error.view_refusal(), Some(ViewRefusal::Behind { .. })) => {
-                let behind =
-                    consumer(cx, Setup::INLINE).map_err(|failure| Error::backend(failure.to_string()))?;
-                behind.run_until_caught_up(cx.view().clone()).await?;
-            }
-            answer => return answer,
-        }
-    }
-}
-
-pub async fn a_killed_process_leaves_view_and_log_equal(cx: Cx) -> CaseResult {
-    let cx = kept(&cx).await?;
-    let mut random = random::numbers(&cx, 83);
-    let mut head = cx.store().head().await?;
-    for _ in 0..3 {
-        let mut process = child::spawn(&cx, "inline", "")?;
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        let wanted = Position::from_raw(head.to_raw() + 100);
-        while cx.store().head().await? < wanted {
-            if tokio::time::Instant::now() > deadline {
-                return Err(Failure::new("the process does not append"));
-            }
-            sleep(Duration::from_millis(5)).await;
-        }
-        sleep(Duration::from_micros(random.random_range(0..60_000))).await;
-        process.kill().await?;
-        head = settled_head(&cx).await?;
-        // Nobody has opened the log since, or appended: nobody has caught the view up.
-        is_the_log(&cx).await?;
-    }
-    cx.store().append(Append::events(events(1))).await?;
-    is_the_log(&cx).await
-}
-
-/// The head once it stands still: a server may yet commit what a process had asked for that is dead.
-async fn settled_head(cx: &Cx) -> CaseResult<Position> {
-    let mut head = cx.store().head().await?;
-    loop {
-        sleep(Duration::from_millis(300)).await;
-        let next = cx.store().head().await?;
-        if next == head {
-            return Ok(head);
-        }
-        head = next;
-    }
-}
-
-/// A child's program: appends with the view kept, until it is killed.
-pub(crate) async fn append_in_child(cx: Cx) -> CaseResult {
-    let stores = cx.attach_inline(&child::address()).await?;
-    let mut writers = Vec::new();
-    for number in 0..16_u32 {
-        let store = stores.events.clone();
-        writers.push(tokio::spawn(async move {
-            loop {
-                let mut batch: Vec<NewEvent> = events(2);
-                if number % 8 == 0 {
-                    batch.push(event("Poison"));
-                }
-                match store.append(Append::to_stream(stream(), NoStream, batch)).await {
-                    Err(error) if number % 8 != 0 => return Err(error),
-                    _ => {}
-                }
-            }
-            #[allow(unreachable_code, reason = "the type of a task that never ends")]
-            Ok::<(), Error>(())
-        }));
-    }
-    for writer in writers {
-        writer.await??;
-    }
-    Ok(())
 }

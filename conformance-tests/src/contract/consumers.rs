@@ -126,6 +126,8 @@ macro_rules! __contract_consumers {
             a_view_that_is_switched_to_lacks_nothing,
             a_view_is_rebuilt_while_it_is_kept_inline,
             a_checkpoint_that_is_not_of_this_log_refuses_appends,
+        }
+        inline_under_load requires Inline {
             a_view_kept_inline_equals_the_fold_of_the_log_under_contention,
             a_killed_process_leaves_view_and_log_equal,
         }
