@@ -28,6 +28,8 @@ pub mod group;
 pub mod group_processes;
 pub mod held;
 pub mod idempotency;
+pub mod inline;
+pub mod inline_under_load;
 pub mod invoice_number;
 pub mod late_commit;
 pub mod leases;

@@ -19,6 +19,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("workload", |cx| Box::pin(crash::run_workload(cx))),
     ("claim", |cx| Box::pin(cases::sharing::claim_in_child(cx))),
     ("member", |cx| Box::pin(chaos::run_member(cx))),
+    ("inline", |cx| Box::pin(cases::inline_under_load::append_in_child(cx))),
     ("count", |cx| Box::pin(cases::sharing::count_in_child(cx))),
     ("relay", |cx| Box::pin(chaos::run_piped_relay(cx))),
 ];
@@ -49,6 +50,12 @@ pub fn spawn(cx: &Cx, program: &str, arguments: &str) -> CaseResult<Child> {
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?)
+}
+
+/// Where the log lies that this process's program works on.
+#[must_use]
+pub fn address() -> String {
+    std::env::var(ADDRESS).unwrap_or_default()
 }
 
 /// The arguments that this process's program was given.

@@ -49,6 +49,14 @@ pub trait Harness: Send + Sync + 'static {
     async fn attach(&self, _address: &str) -> Result<Stores> {
         Err(Error::unsupported(Capability::Shared))
     }
+
+    /// The same with the view kept inline, as [`Setup::with_inline`] says, with every event. For [`Capability::Inline`].
+    ///
+    /// # Errors
+    /// `Unsupported` where no view is kept inline; whatever opening a store with one fails with.
+    async fn attach_inline(&self, _address: &str) -> Result<Stores> {
+        Err(Error::unsupported(Capability::Inline))
+    }
 }
 
 /// What a case wants of its store.
@@ -62,9 +70,17 @@ pub struct Setup {
     pub patience: Option<Duration>,
     /// Which events the store puts into its outbox; none, if there is none. For [`Capability::Outbox`].
     pub outbox: Option<Filter>,
+    /// Which events the [`View`] that is kept within the appends has, under the name [`INLINE`](Self::INLINE); there is none,
+    /// if there is no filter. For [`Capability::Inline`].
+    pub inline: Option<Filter>,
 }
 
 impl Setup {
+    /// What the view that is kept inline is called.
+    pub const INLINE: &str = "inline";
+    /// How many events of others an append makes up for at most.
+    pub const MOST_BEHIND: u64 = 20;
+
     /// How long at most an append of an [`impatient`](Self::impatient) store MUST wait for a log that somebody else
     /// holds, and how long at least it should: half of it.
     pub const PATIENCE: Duration = Duration::from_secs(6);
@@ -79,6 +95,13 @@ impl Setup {
     #[must_use]
     pub fn with_outbox(filter: Filter) -> Self {
         Self { outbox: Some(filter), ..Self::default() }
+    }
+
+    /// The store keeps the view, with the events that match, within its appends, and makes up for
+    /// [`MOST_BEHIND`](Self::MOST_BEHIND) events of others at most.
+    #[must_use]
+    pub fn with_inline(filter: Filter) -> Self {
+        Self { inline: Some(filter), ..Self::default() }
     }
 
     /// The store waits for [`PATIENCE`](Self::PATIENCE) at most.
@@ -263,7 +286,7 @@ pub trait Held: Send {
 /// A view that says what was applied to it, through a [`Sink`] that records checkpoints in the same transaction.
 ///
 /// Applying an event adds its position to the list, whether or not it is there already; an event of type `Poison` is added
-/// and then fails. While rebuilding, another list is written, which takes the place of the first when it is switched.
+/// and then fails, and on one of type `Panic` the handler panics. While rebuilding, another list is written, which takes the place of the first when it is switched.
 #[async_trait]
 pub trait View: fmt::Debug + Sink {
     /// The positions in the order in which they were added.

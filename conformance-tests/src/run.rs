@@ -183,6 +183,14 @@ impl Cx {
         self.harness.attach(address).await
     }
 
+    /// The same with the view kept inline.
+    ///
+    /// # Errors
+    /// As for [`Harness::attach_inline`].
+    pub async fn attach_inline(&self, address: &str) -> Result<Stores> {
+        self.harness.attach_inline(address).await
+    }
+
     /// A store of this process, which is a child, that was found by an address.
     pub(crate) fn attached(harness: Arc<dyn Harness>, stores: Stores) -> Self {
         let (fixture, case) = (Arc::new(Fixture::new(stores)), "child".to_owned());

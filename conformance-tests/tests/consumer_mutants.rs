@@ -147,6 +147,7 @@ impl Harness for Mutants {
             (Capability::Durable, "the log is gone with the process"),
             (Capability::Shared, "another process has no way to it"),
             (Capability::Transactional, "a caller has no transaction to bring"),
+            (Capability::Inline, "there is no database to keep a view in"),
         ]
     }
 

@@ -25,6 +25,7 @@ impl Harness for Model {
             (Capability::Checkpoints, "it keeps events and nothing else"),
             (Capability::DeadLetters, "it keeps events and nothing else"),
             (Capability::Leases, "it keeps events and nothing else"),
+            (Capability::Inline, "there is no database to keep a view in"),
         ]
     }
 

@@ -20,6 +20,7 @@ impl Harness for SqliteInMemory {
             (Capability::Durable, "the log is gone with the store"),
             (Capability::Shared, "nothing else has a connection to it"),
             (Capability::Transactional, "nothing else has a connection to it"),
+            (Capability::Inline, "nothing else has a connection to read a view by"),
         ]
     }
 

@@ -23,6 +23,10 @@ pub enum Capability {
     DeadLetters,
     /// It shares work among a group's members ([`Leases`](crate::Leases)).
     Leases,
+    /// A view in its own database can be kept within the appends themselves, also within those that join a transaction of
+    /// the caller's and beside other processes: whoever has this is [`Transactional`](Self::Transactional) and
+    /// [`Shared`](Self::Shared) as well.
+    Inline,
 }
 
 impl Capability {
@@ -36,6 +40,7 @@ impl Capability {
         Self::Checkpoints,
         Self::DeadLetters,
         Self::Leases,
+        Self::Inline,
     ];
 }
 
@@ -50,6 +55,7 @@ impl fmt::Display for Capability {
             Self::Checkpoints => "a keeper of checkpoints",
             Self::DeadLetters => "a keeper of dead letters",
             Self::Leases => "a keeper of leases",
+            Self::Inline => "one that keeps views inline",
         })
     }
 }

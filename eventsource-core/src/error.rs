@@ -2,8 +2,9 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
-use crate::{Capability, Conflict};
+use crate::{Capability, Conflict, ViewRefusal};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -21,13 +22,18 @@ type Source = Box<dyn StdError + Send + Sync + 'static>;
 /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
 /// assert!(!error.is_retryable());
 /// ```
+///
+/// A clone is the same error, for another one of those whom it concerns.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
     conflict: Option<Conflict>,
-    source: Option<Source>,
+    refusal: Option<ViewRefusal>,
+    source: Option<Arc<dyn StdError + Send + Sync + 'static>>,
 }
 
 /// What went wrong, and with it: what is known about the data.
@@ -47,6 +53,9 @@ pub enum ErrorKind {
     Corrupt,
     /// This store has no such ability, and says so.
     Unsupported,
+    /// A view that is kept within the appends could not take this one; [`Error::view_refusal`] says which and why. This
+    /// call wrote nothing.
+    Refused,
     /// The database answered with an error that none of the other kinds describes.
     Backend,
 }
@@ -77,10 +86,17 @@ impl Error {
         self.0.conflict.as_ref()
     }
 
+    /// Which view could not take an append and why, if this is [`ErrorKind::Refused`]. What the view's handler failed with is
+    /// the error's source.
+    #[must_use]
+    pub fn view_refusal(&self) -> Option<&ViewRefusal> {
+        self.0.refusal.as_ref()
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(source.into().into());
         self
     }
 
@@ -116,7 +132,7 @@ impl Error {
     }
 
     fn of(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), conflict: None, source: None }))
+        Self(Box::new(Inner { kind, message: message.into(), conflict: None, refusal: None, source: None }))
     }
 }
 
@@ -124,6 +140,14 @@ impl From<Conflict> for Error {
     fn from(conflict: Conflict) -> Self {
         let mut error = Self::of(ErrorKind::Conflict, conflict.to_string());
         error.0.conflict = Some(conflict);
+        error
+    }
+}
+
+impl From<ViewRefusal> for Error {
+    fn from(refusal: ViewRefusal) -> Self {
+        let mut error = Self::of(ErrorKind::Refused, refusal.to_string());
+        error.0.refusal = Some(refusal);
         error
     }
 }

@@ -132,6 +132,10 @@ impl<S: EventStore> TenantStore<S> {
 
     /// What the tenant may know of a refusal.
     async fn disclosed(&self, error: Error) -> Result<Appended> {
+        if let Some(refusal) = error.view_refusal().filter(|refusal| !refusal.is_of_the_append()) {
+            // What the view's handler says, it says of an event that may be another tenant's.
+            return Err(refusal.clone().into());
+        }
         match error.conflict() {
             Some(Conflict::StreamVersion { stream, .. }) => match self.owner(stream).await? {
                 Owner::This | Owner::Nobody => Err(error),

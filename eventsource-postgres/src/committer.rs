@@ -140,6 +140,10 @@ impl Committer {
         let appends: Vec<&Append> = requests.iter().map(|request| &request.append).collect();
         let (call, asked) = Call::new(&appends, &self.log, commit).map_err(Failure::encoding)?;
         let known = self.log.flusher.durable();
+        if !self.log.inline.is_empty() {
+            let answered = self.log.append_with_views(call, &asked).await?;
+            return Ok(Called { answered, known });
+        }
         let row = self.call_and_commit(call).await?;
         let answered = asked.answered(&row).map_err(Failure::decoding)?;
         Ok(Called { answered, known })
@@ -236,7 +240,11 @@ impl Committer {
 }
 
 impl Log {
-    async fn call_function(&self, connection: &mut PgConnection, call: Call) -> sqlx::Result<PgRow> {
+    pub(crate) async fn call_function(
+        &self,
+        connection: &mut PgConnection,
+        call: Call,
+    ) -> sqlx::Result<PgRow> {
         let query =
             sqlx::query_with(AssertSqlSafe(call.statement), call.arguments).persistent(self.is_preparing());
         // The driver returns the row only after the server said that it is ready again: committed.
@@ -246,6 +254,18 @@ impl Log {
     /// The same function in a transaction of the caller's.
     pub(crate) async fn append_in(&self, connection: &mut PgConnection, append: &Append) -> Result<Appended> {
         append.validate()?;
+        if !self.inline.is_empty() {
+            return self.append_in_with_views(connection, append).await;
+        }
+        self.append_within(connection, append).await
+    }
+
+    /// Appends in a transaction, and leaves views to others.
+    pub(crate) async fn append_within(
+        &self,
+        connection: &mut PgConnection,
+        append: &Append,
+    ) -> Result<Appended> {
         // The commit is the caller's, and flushed as the caller says.
         let (call, asked) = Call::new(&[append], self, Commit::Flushed)?;
         let known = self.flusher.durable();

@@ -8,6 +8,8 @@ use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use crate::error::reading;
+use crate::inline::InlineViews;
+use crate::inline_view::PostgresInlineView;
 use crate::schema_name::SchemaName;
 
 /// How a [`PostgresStore`](crate::PostgresStore) connects and works.
@@ -45,6 +47,7 @@ pub struct PostgresConfig {
     pub(crate) payload_index: PayloadIndex,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) outbox: Option<Filter>,
+    pub(crate) inline: InlineViews,
 }
 
 impl PostgresConfig {
@@ -75,6 +78,7 @@ impl PostgresConfig {
             payload_index: PayloadIndex::None,
             clock: None,
             outbox: None,
+            inline: InlineViews::default(),
         }
         .workload(Workload::Medium)
     }
@@ -219,6 +223,14 @@ impl PostgresConfig {
         self
     }
 
+    /// Keeps a view within the appends themselves, for those who must read their own writes: an append that was acknowledged
+    /// is in the view, and one that the view can't take is [`Refused`](eventsource_core::ErrorKind::Refused). See
+    /// [`PostgresInlineView`].
+    pub fn inline(mut self, view: PostgresInlineView) -> Self {
+        self.inline.add(view);
+        self
+    }
+
     pub(crate) async fn pool(&self) -> Result<PgPool> {
         let url = self.url.as_deref().ok_or_else(|| {
             Error::invalid_input("a configuration for a pool names no database to connect to")
@@ -258,6 +270,7 @@ impl PostgresConfig {
         if self.wake_up == WakeUp::ListenAndPoll && self.statements == Statements::Unnamed {
             return Err(Error::invalid_input("LISTEN does not work through pgbouncer in transaction mode"));
         }
+        self.inline.check()?;
         self.outbox.clone().map(OutboxFilter::new).transpose().map(drop)
     }
 }
@@ -284,6 +297,7 @@ impl fmt::Debug for PostgresConfig {
             .field("payload_index", &self.payload_index)
             .field("clock", &self.clock)
             .field("outbox", &self.outbox)
+            .field("inline", &self.inline)
             .finish_non_exhaustive()
     }
 }

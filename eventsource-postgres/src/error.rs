@@ -22,6 +22,8 @@ pub(crate) struct Failure {
     kind: ErrorKind,
     message: String,
     source: Arc<dyn StdError + Send + Sync>,
+    /// What a view says, word for word.
+    of_views: Option<Error>,
 }
 
 impl Failure {
@@ -113,7 +115,7 @@ impl Failure {
 
     /// The same for one who has written something that this failure leaves without a flush.
     pub(crate) fn after_writing(&self) -> Self {
-        Self { kind: ErrorKind::OutcomeUnknown, ..self.clone() }
+        Self { kind: ErrorKind::OutcomeUnknown, of_views: None, ..self.clone() }
     }
 
     /// It was committed, and the answer can't be understood.
@@ -126,16 +128,29 @@ impl Failure {
         message: impl Into<String>,
         source: impl StdError + Send + Sync + 'static,
     ) -> Self {
-        Self { kind, message: message.into(), source: Arc::new(source) }
+        Self { kind, message: message.into(), source: Arc::new(source), of_views: None }
+    }
+
+    /// The views that are kept within the appends could not take a batch, which is rolled back.
+    pub(crate) fn of_views(error: Error) -> Self {
+        let mut failure = Self::of(error.kind(), error.to_string(), error.clone());
+        failure.of_views = Some(error);
+        failure
     }
 
     /// Whether some request of a batch may be to blame, all by itself. Nothing was written then.
     pub(crate) fn blames_a_request(&self) -> bool {
-        matches!(self.kind, ErrorKind::InvalidInput | ErrorKind::Backend | ErrorKind::Corrupt)
+        match self.of_views.as_ref().and_then(Error::view_refusal) {
+            Some(refusal) => refusal.is_of_the_append(),
+            None => matches!(self.kind, ErrorKind::InvalidInput | ErrorKind::Backend | ErrorKind::Corrupt),
+        }
     }
 
     /// The error for one caller.
     pub(crate) fn to_error(&self) -> Error {
+        if let Some(error) = &self.of_views {
+            return error.clone();
+        }
         let message = self.message.clone();
         let error = match self.kind {
             ErrorKind::InvalidInput => Error::invalid_input(message),

@@ -19,6 +19,8 @@ mod dead_letters;
 mod error;
 mod filter;
 mod flusher;
+mod inline;
+mod inline_view;
 mod leases;
 mod log;
 mod log_state;
@@ -37,6 +39,7 @@ mod transaction;
 mod writing;
 
 pub use config::{CommitMode, ConnectionTest, PayloadIndex, PostgresConfig, Workload};
+pub use inline_view::PostgresInlineView;
 pub use pool_statistics::PoolStatistics;
 pub use projection::{PostgresProjection, PostgresView};
 pub use store::PostgresStore;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::config::{CommitMode, PayloadIndex, PostgresConfig, Statements, WakeUp};
 use crate::flusher::Flusher;
+use crate::inline::InlineViews;
 use crate::schema_name::SchemaName;
 
 /// One log in one database: what every part of the store needs to ask for something.
@@ -26,6 +27,8 @@ pub(crate) struct Log {
     pub(crate) channel: Option<String>,
     /// What goes into the outbox; nothing, where it is off.
     pub(crate) outbox: Option<OutboxFilter>,
+    /// What is kept within the appends; nothing, where there is none.
+    pub(crate) inline: InlineViews,
     /// The statement that appends.
     pub(crate) append_statement: Arc<str>,
     /// The one that appends one event without a condition.
@@ -53,6 +56,7 @@ impl Log {
             channel: (config.wake_up == WakeUp::ListenAndPoll)
                 .then(|| format!("eventsource_{}", id.simple())),
             outbox,
+            inline: config.inline.clone(),
             append_statement: crate::append::statement(&config.schema).into(),
             append_event_statement: crate::append_event::statement(&config.schema).into(),
         })

@@ -65,6 +65,17 @@ pub trait PostgresView: Send + Sync + 'static {
         purpose: Purpose,
     ) -> Result<(), HandlerError>;
 
+    /// Makes what the view needs, such as by `CREATE TABLE IF NOT EXISTS`: a store that keeps the view
+    /// [inline](crate::PostgresConfig::inline) calls it whenever it is opened, one process at a time. Without one, nothing
+    /// is done.
+    ///
+    /// # Errors
+    /// Whatever stands in the way: the store is not opened then.
+    async fn prepare(&self, connection: &mut PgConnection) -> Result<(), HandlerError> {
+        let _ = connection;
+        Ok(())
+    }
+
     /// Puts what a [`Purpose::Rebuild`] has built in the place of the view that is in use, such as by renaming tables.
     /// Without one, nothing is done: the next release reads the new tables.
     ///
@@ -121,6 +132,9 @@ impl Sink for PostgresProjection {
             }
             // The live consumer takes its checkpoint before its view: whoever does it the other way round meets it halfway.
             Record::Switch { from, to } => {
+                if log.inline.has(to) {
+                    log.lock(&mut transaction).await?;
+                }
                 log.lock_checkpoint(&mut transaction, to).await?;
                 // So does whoever tries a letter again.
                 log.hand_over_letters(&mut transaction, from.consumer(), to).await?;
@@ -134,7 +148,7 @@ impl Sink for PostgresProjection {
             }
         }
         for (index, event) in delivery.events.iter().enumerate() {
-            apply(&*self.view, &mut transaction, event, delivery)
+            apply(&*self.view, &mut transaction, event, delivery.purpose, delivery.timeout)
                 .await
                 .map_err(|error| DeliveryError::event(0, index, of_store(error, delivery.timeout)))?;
         }
@@ -147,7 +161,10 @@ impl Sink for PostgresProjection {
             Record::Switch { from, to } => {
                 let switched = self.view.switch(&mut transaction).await;
                 switched.map_err(|error| DeliveryError::page(of_store(error, delivery.timeout)))?;
-                log.hand_over(&mut transaction, from, to).await.map(|()| true)
+                log.hand_over(&mut transaction, from, to).await?;
+                // Where it is kept inline, nobody sees it without what was appended meanwhile.
+                log.bring_up_to_head(&mut transaction, to).await?;
+                Ok(true)
             }
         };
         match recorded {
@@ -162,14 +179,16 @@ impl Sink for PostgresProjection {
     }
 }
 
-async fn apply(
+/// Lets a view take an event; it panics or takes too long only for itself.
+pub(crate) async fn apply(
     view: &dyn PostgresView,
     connection: &mut PgConnection,
     event: &RecordedEvent,
-    delivery: &Delivery,
+    purpose: Purpose,
+    limit: Option<Duration>,
 ) -> Result<(), HandlerError> {
-    let applying = AssertUnwindSafe(view.apply(connection, event, delivery.purpose)).catch_unwind();
-    let applied = match delivery.timeout {
+    let applying = AssertUnwindSafe(view.apply(connection, event, purpose)).catch_unwind();
+    let applied = match limit {
         None => applying.await,
         Some(limit) => match timeout(limit, applying).await {
             Ok(applied) => applied,
@@ -180,7 +199,7 @@ async fn apply(
 }
 
 /// A handler that hands on what the server does not give is not to blame, nor is its event.
-fn of_store(error: HandlerError, limit: Option<Duration>) -> HandlerError {
+pub(crate) fn of_store(error: HandlerError, limit: Option<Duration>) -> HandlerError {
     const CANCELLED: &str = "57014";
     let error = match error.downcast::<sqlx::Error>() {
         Ok(error) => *error,

@@ -1,5 +1,6 @@
 use eventsource_core::{Direction, Error, Filter, Page, Position, ReadOptions, Result, StreamId, Version};
 use futures_util::TryStreamExt;
+use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _, ValueRef as _};
 use uuid::Uuid;
 
@@ -26,9 +27,24 @@ impl Log {
         if limit == 0 {
             return Ok(Page { events: Vec::new(), head: self.head().await?, more: true });
         }
-        let (sql, values) = self.page_statement(filter, options, limit)?;
         let known = self.flusher.durable();
         let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
+        let (mut page, snapshot) = self.page_within(&mut connection, filter, options, limit).await?;
+        connection.release().await?;
+        self.settle(&snapshot, known).await?;
+        page.head = snapshot.head;
+        Ok(page)
+    }
+
+    /// As many events as that at most, as this connection sees them, and the snapshot that they are from.
+    pub(crate) async fn page_within(
+        &self,
+        connection: &mut PgConnection,
+        filter: &Filter,
+        options: &ReadOptions,
+        limit: u64,
+    ) -> Result<(Page, LogState)> {
+        let (sql, values) = self.page_statement(filter, options, limit)?;
         let mut page = Page { events: Vec::new(), head: Position::START, more: false };
         let mut snapshot = None;
         {
@@ -55,12 +71,9 @@ impl Log {
                 }
             }
         }
-        connection.release().await?;
         let snapshot =
             snapshot.ok_or_else(|| Error::backend("the log's schema lacks the row that names it"))?;
-        self.settle(&snapshot, known).await?;
-        page.head = snapshot.head;
-        Ok(page)
+        Ok((page, snapshot))
     }
 
     pub(crate) async fn head(&self) -> Result<Position> {

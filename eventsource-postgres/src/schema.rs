@@ -15,7 +15,7 @@ use crate::error::reading;
 use crate::schema_name::SchemaName;
 
 /// The class of the log's advisory lock; the key is the events table's oid, unique in a database.
-const LOG_LOCK_CLASS: i32 = 0x4553_4c47;
+pub(crate) const LOG_LOCK_CLASS: i32 = 0x4553_4c47;
 /// The class of the migration lock; the key is the schema's name, hashed.
 const MIGRATION_LOCK_CLASS: i32 = 0x4553_4d47;
 

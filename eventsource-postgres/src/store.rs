@@ -81,7 +81,8 @@ impl PostgresStore {
     ///
     /// # Errors
     /// `InvalidInput` if the configuration has no meaning, `Unavailable` if the server can't be reached, `Backend` if it
-    /// refuses the role, or if the log was migrated by a newer program.
+    /// refuses the role, or if the log was migrated by a newer program. With [inline views](PostgresConfig::inline) also
+    /// what catching them up fails with: `Refused`, and `Conflict` for a checkpoint that does not belong to the log.
     pub async fn connect(config: PostgresConfig) -> Result<Self> {
         config.check()?;
         let pool = config.pool().await?;
@@ -121,7 +122,13 @@ impl PostgresStore {
             pool: ownership,
             room: Arc::new(Semaphore::new(ROOM as usize)),
         };
-        Ok(Self { log, shared: Arc::new(shared) })
+        let store = Self { log, shared: Arc::new(shared) };
+        if let Err(error) = store.open_views().await {
+            // Why it can't be opened says more than how it closes.
+            let _ = store.close().await;
+            return Err(error);
+        }
+        Ok(store)
     }
 
     /// The pool, for the application's own statements; and for transactions that [`append_in`](Self::append_in) joins.
@@ -205,6 +212,7 @@ impl EventStore for PostgresStore {
             .with(Capability::Checkpoints)
             .with(Capability::DeadLetters)
             .with(Capability::Leases)
+            .with(Capability::Inline)
     }
 
     async fn close(&self) -> Result<()> {

@@ -125,14 +125,15 @@ fn delete(connection: &Connection, consumer: &ConsumerName) -> Result<bool> {
     Ok(deleted > 0)
 }
 
-fn load(connection: &Connection, consumer: &ConsumerName) -> Result<Option<Checkpoint>> {
+pub(crate) fn load(connection: &Connection, consumer: &ConsumerName) -> Result<Option<Checkpoint>> {
     let loading = |error| failed("loading a checkpoint", error);
     let sql = include_str!("../sql/checkpoint.sql");
     let mut statement = connection.prepare_cached(sql).map_err(loading)?;
     statement.query_row([consumer.as_str()], |row| Ok(decode(row))).optional().map_err(loading)?.transpose()
 }
 
-fn put(connection: &Connection, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
+/// Writes a checkpoint, whatever is there.
+pub(crate) fn put(connection: &Connection, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
     let last = checkpoint.last_event.as_ref();
     connection
         .prepare_cached(include_str!("../sql/put_checkpoint.sql"))?

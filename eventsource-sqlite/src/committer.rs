@@ -218,7 +218,8 @@ impl Committer {
             Err(error) => return refuse(requests, || Error::backend(error.to_string())),
         };
         let appends = requests.iter().map(|request| &request.append);
-        let verdicts = batch::write(connection, appender, appends, now, self.config.busy_timeout);
+        let verdicts =
+            batch::write(connection, appender, appends, now, self.config.busy_timeout, &self.config.inline);
         let wrote = if verdicts.wrote { Wrote::Events } else { Wrote::Nothing };
         let answers = requests.into_iter().zip(verdicts.each).map(|(request, verdict)| {
             Box::new(move |fate: Fate<'_>| {

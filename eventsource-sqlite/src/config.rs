@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use eventsource_core::{Clock, Error, Filter, OutboxFilter, Result, SystemClock};
+use eventsource_core::{Capability, Clock, Error, Filter, OutboxFilter, Result, SystemClock};
+
+use crate::inline::InlineViews;
+use crate::inline_view::SqliteInlineView;
 
 /// Where a store lies and how it behaves.
 ///
@@ -29,6 +32,7 @@ pub struct SqliteConfig {
     /// What was asked for; checked when the store is opened.
     publish: Option<Filter>,
     pub(crate) outbox: Option<OutboxFilter>,
+    pub(crate) inline: InlineViews,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +134,14 @@ impl SqliteConfig {
         self
     }
 
+    /// Keeps a view within the appends themselves, for those who must read their own writes: an append that was acknowledged
+    /// is in the view, and one that the view can't take is [`Refused`](eventsource_core::ErrorKind::Refused). See
+    /// [`SqliteInlineView`]. Not for a store in memory, where nobody could read a view.
+    pub fn inline(mut self, view: SqliteInlineView) -> Self {
+        self.inline.add(view);
+        self
+    }
+
     /// What the clock says. It is somebody else's: if it panics, that ends no thread of the store.
     pub(crate) fn now(&self) -> Result<DateTime<Utc>> {
         let now = panic::catch_unwind(AssertUnwindSafe(|| self.clock.now()));
@@ -148,6 +160,7 @@ impl SqliteConfig {
             clock: Arc::new(SystemClock),
             publish: None,
             outbox: None,
+            inline: InlineViews::default(),
         }
     }
 
@@ -163,6 +176,10 @@ impl SqliteConfig {
         positive("batch_limit", self.batch_limit)?;
         if self.poll_interval.is_zero() {
             return Err(Error::invalid_input("`poll_interval` is longer than nothing"));
+        }
+        self.inline.check()?;
+        if self.location == Location::Memory && !self.inline.is_empty() {
+            return Err(Error::unsupported(Capability::Inline));
         }
         self.outbox = self.publish.clone().map(OutboxFilter::new).transpose()?;
         if let Location::File(path) = &mut self.location {

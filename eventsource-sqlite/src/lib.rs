@@ -51,6 +51,8 @@ mod filter;
 mod flusher;
 mod frontier;
 mod held;
+mod inline;
+mod inline_view;
 mod inserts;
 mod leases;
 mod outbox;
@@ -73,6 +75,7 @@ mod wal_file;
 mod write;
 
 pub use config::{SqliteConfig, Synchronous};
+pub use inline_view::SqliteInlineView;
 pub use projection::{SqliteProjection, SqliteView};
 pub use readers::PoolStatistics;
 pub use store::SqliteStore;

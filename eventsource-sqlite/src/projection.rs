@@ -1,7 +1,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use eventsource_core::{
@@ -47,6 +47,16 @@ pub trait SqliteView: Send + Sync + 'static {
         event: &RecordedEvent,
         purpose: Purpose,
     ) -> Result<(), HandlerError>;
+
+    /// Makes what the view needs, such as by `CREATE TABLE IF NOT EXISTS`: a store that keeps the view
+    /// [inline](crate::SqliteConfig::inline) calls it whenever it is opened. Without one, nothing is done.
+    ///
+    /// # Errors
+    /// Whatever stands in the way: the store is not opened then.
+    fn prepare(&self, transaction: &Transaction<'_>) -> Result<(), HandlerError> {
+        let _ = transaction;
+        Ok(())
+    }
 
     /// Puts what a [`Purpose::Rebuild`] has built in the place of the view that is in use, such as by renaming tables.
     /// Without one, nothing is done: the next release reads the new tables.
@@ -96,6 +106,7 @@ impl SqliteStore {
 impl Sink for SqliteProjection {
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let (view, delivery, now) = (self.view.clone(), delivery.clone(), self.store.now()?);
+        let inline = self.store.shared.config.inline.clone();
         let appended = self
             .store
             .write::<_, DeliveryError>("projecting", move |transaction| {
@@ -107,7 +118,7 @@ impl Sink for SqliteProjection {
                     return Ok(Ending::RollBack(false));
                 }
                 for (index, event) in delivery.events.iter().enumerate() {
-                    apply(&*view, transaction, event, &delivery)
+                    apply(&*view, transaction, event, delivery.purpose, delivery.timeout)
                         .map_err(|error| DeliveryError::event(0, index, of_store(error)))?;
                 }
                 let kept = match &delivery.record {
@@ -119,6 +130,8 @@ impl Sink for SqliteProjection {
                         view.switch(transaction).map_err(|error| DeliveryError::page(of_store(error)))?;
                         dead_letters::hand_over(transaction, from.consumer(), to, now)?;
                         checkpoints::hand_over(transaction, from, to, now)?;
+                        // Where it is kept inline, nobody sees it without what was appended meanwhile.
+                        inline.named(to).bring_up_to_head(transaction, now)?;
                         true
                     }
                 };
@@ -134,26 +147,28 @@ impl Sink for SqliteProjection {
     }
 }
 
-fn apply(
+/// Lets a view take an event; it panics, ends the transaction or takes too long only for itself.
+pub(crate) fn apply(
     view: &dyn SqliteView,
     transaction: &Transaction<'_>,
     event: &RecordedEvent,
-    delivery: &Delivery,
+    purpose: Purpose,
+    timeout: Option<Duration>,
 ) -> Result<(), HandlerError> {
     let begun = Instant::now();
-    catch_unwind(AssertUnwindSafe(|| view.apply(transaction, event, delivery.purpose)))
+    catch_unwind(AssertUnwindSafe(|| view.apply(transaction, event, purpose)))
         .unwrap_or_else(|_| Err("the handler panicked".into()))?;
     if transaction.is_autocommit() {
         return Err("the handler has ended the transaction".into());
     }
-    match delivery.timeout {
+    match timeout {
         Some(timeout) if begun.elapsed() > timeout => Err(HandlerTimedOut { timeout }.into()),
         _ => Ok(()),
     }
 }
 
 /// A handler that hands on what the machine does not give is not to blame, nor is its event.
-fn of_store(error: HandlerError) -> HandlerError {
+pub(crate) fn of_store(error: HandlerError) -> HandlerError {
     match error.downcast::<rusqlite::Error>() {
         Ok(error) => {
             let error = failed("projecting", *error);

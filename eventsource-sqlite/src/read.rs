@@ -19,10 +19,21 @@ pub(crate) fn page(connection: &Connection, filter: &Filter, options: &ReadOptio
     // Ends when it is dropped, whatever happens.
     let snapshot = connection.unchecked_transaction().map_err(broken)?;
     let head = head(&snapshot).map_err(broken)?;
+    page_within(&snapshot, filter, options, head)
+}
+
+/// Reads one page within a transaction that is open, of a log whose head is this.
+pub(crate) fn page_within(
+    connection: &Connection,
+    filter: &Filter,
+    options: &ReadOptions,
+    head: i64,
+) -> Result<Page> {
+    let broken = |error| failed("reading", error);
     let until = options.until_position().map_or(head, |until| until.to_i64().min(head));
     let window = Window { after: options.after_position().to_i64(), until };
     let mut reading = Reading {
-        connection: &snapshot,
+        connection,
         options,
         limit: options.max_events().unwrap_or(PAGE_EVENTS).min(MOST_EVENTS),
         events: Vec::new(),
@@ -33,7 +44,7 @@ pub(crate) fn page(connection: &Connection, filter: &Filter, options: &ReadOptio
     } else if window.after >= window.until {
         false
     } else {
-        match &*searches(&snapshot, filter, window, options).map_err(broken)? {
+        match &*searches(connection, filter, window, options).map_err(broken)? {
             [only] => reading.walk(only)?,
             several => reading.merge(several)?,
         }

@@ -22,7 +22,7 @@ use crate::queue::Queue;
 use crate::readers::{PoolStatistics, ReadJob, Readers};
 use crate::wal_file::{Flush, FlushToDisk};
 use crate::write::{Ending, Outcome, write_in};
-use crate::{connection, read, schema, stream};
+use crate::{connection, inline, read, schema, stream};
 
 /// An event store in a SQLite file.
 ///
@@ -66,7 +66,9 @@ impl SqliteStore {
     /// # Errors
     /// `InvalidInput` if the configuration makes no sense, if the directory does not exist, or if the file is not an
     /// event store's, or a newer version's. Nothing is changed then. `Unavailable` if the file can't be opened or
-    /// written, or if another process holds it for longer than the busy timeout; `Corrupt` if it is damaged.
+    /// written, or if another process holds it for longer than the busy timeout; `Corrupt` if it is damaged. With
+    /// [inline views](SqliteConfig::inline) also what catching them up fails with: `Refused`, and `Conflict` for a checkpoint
+    /// that does not belong to the log.
     pub async fn open(config: SqliteConfig) -> Result<Self> {
         Self::open_with(config, Arc::new(FlushToDisk)).await
     }
@@ -103,7 +105,13 @@ impl SqliteStore {
         }
         let flusher = Arc::downgrade(&flusher);
         let shared = Shared { config, log_id, writer, readers, signal, watching, flusher, ended };
-        Ok(Self { shared: Arc::new(shared) })
+        let store = Self { shared: Arc::new(shared) };
+        if let Err(error) = store.open_views().await {
+            // Why it can't be opened says more than how it closes.
+            let _ = store.close().await;
+            return Err(error);
+        }
+        Ok(store)
     }
 
     /// How many connections it reads with.
@@ -233,7 +241,8 @@ impl EventStore for SqliteStore {
             Location::File(_) => Capabilities::none()
                 .with(Capability::Durable)
                 .with(Capability::Shared)
-                .with(Capability::Transactional),
+                .with(Capability::Transactional)
+                .with(Capability::Inline),
             Location::Memory => Capabilities::none(),
         }
         .with(Capability::Snapshots)
@@ -342,6 +351,9 @@ fn open(committer: &Committer, flush: Arc<dyn Flush>) -> Result<(Connection, Fou
     let log_id = schema::migrate(&connection, config)?;
     connection::set_up_writer(&connection, config)
         .map_err(|error| failed("setting the connection up", error))?;
+    if !config.inline.is_empty() {
+        inline::guard(&connection).map_err(|error| failed("setting the connection up", error))?;
+    }
     let files = Files::of(&connection);
     let disk = match (&files, config.synchronous) {
         (Some(files), Synchronous::Full) => Some(Disk { wal: files.open_wal()?, flush }),

@@ -5,7 +5,7 @@ use crate::append::{Appender, Retries, in_savepoint, verdict};
 use crate::config::Location;
 use crate::error::failed;
 use crate::store::SqliteStore;
-use crate::{filter, payload, schema};
+use crate::{filter, inline, payload, schema};
 
 impl SqliteStore {
     /// Appends within a transaction of yours, beside your own tables: both are committed, or neither is.
@@ -20,6 +20,8 @@ impl SqliteStore {
     /// told when what it rests on is durable. [`changes`](eventsource_core::EventStore::changes) wakes after the poll interval. After an error
     /// nothing of the append is in the transaction, which goes on, unless SQLite has rolled it back itself (when the
     /// disk is full, for instance).
+    ///
+    /// Views that the store keeps [inline](crate::SqliteConfig::inline) take the events in your transaction.
     ///
     /// Positions of a transaction that you roll back are given to others; nobody has seen them.
     ///
@@ -56,22 +58,30 @@ impl SqliteStore {
             return Err(Error::unsupported(Capability::Transactional));
         }
         append.validate()?;
+        if inline::is_handling() {
+            return Err(Error::invalid_input("a view that is kept inline can't append"));
+        }
         lock(transaction).map_err(not_ours)?;
         if schema::log_id(transaction).map_err(not_ours)? != self.shared.log_id {
             return Err(Error::invalid_input("the transaction is on another log's database"));
         }
         let broken = |error| failed("appending in a transaction", error);
-        if append.conditions().iter().any(|condition| filter::reads_payload(condition.filter())) {
+        let views = &self.shared.config.inline;
+        if append.conditions().iter().any(|condition| filter::reads_payload(condition.filter()))
+            || views.read_payloads()
+        {
             payload::register_once(transaction).map_err(broken)?;
         }
         let mut appender = Appender::new(transaction, self.shared.config.outbox.as_ref()).map_err(broken)?;
         let mut pending = appender.begin().map_err(broken)?;
         let now = self.shared.config.now()?;
+        let before = pending.head();
         let verdict = verdict(in_savepoint(transaction, || {
             let appended = appender.append(&append, &mut pending, now, Retries::LookedUp)?;
             if !appended.replayed {
                 appender.finish(&mut pending)?;
             }
+            views.bring_up(transaction, before, pending.head(), now)?;
             Ok(appended)
         }));
         // These tell of what others have committed. What is appended is the caller's to commit.

@@ -16,6 +16,7 @@ pub(crate) fn of(capability: Capability) -> Body {
         Capability::Checkpoints => |cx| Box::pin(checkpoints(cx)),
         Capability::DeadLetters => |cx| Box::pin(dead_letters(cx)),
         Capability::Leases => |cx| Box::pin(leases(cx)),
+        Capability::Inline => |cx| Box::pin(inline(cx)),
         _ => panic!("{capability} has no refusal"),
     }
 }
@@ -82,5 +83,12 @@ async fn dead_letters(cx: Cx) -> CaseResult {
 async fn leases(cx: Cx) -> CaseResult {
     assert!(!cx.store().capabilities().has(Capability::Leases));
     assert!(cx.stores().leases.is_none());
+    Ok(())
+}
+
+/// No view is kept within the appends, and nobody is given one in the belief.
+async fn inline(cx: Cx) -> CaseResult {
+    assert!(!cx.store().capabilities().has(Capability::Inline));
+    refused(ErrorKind::Unsupported, cx.attach_inline("anywhere").await)?;
     Ok(())
 }

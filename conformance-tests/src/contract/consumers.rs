@@ -132,6 +132,29 @@ macro_rules! __contract_consumers {
             a_rebuild_hands_its_dead_letters_over_with_its_view,
             a_parked_event_is_applied_once_however_often_it_is_tried,
         }
+        inline requires Inline {
+            a_view_kept_inline_shows_the_append_that_was_acknowledged,
+            its_checkpoint_commits_with_it,
+            only_what_matches_is_applied,
+            a_handler_that_fails_refuses_its_append_only,
+            a_handler_that_panics_refuses_its_append_only,
+            a_refused_append_leaves_the_view_as_it_was,
+            a_repeated_append_is_applied_once,
+            an_inline_view_misses_nothing_that_others_appended,
+            a_repeat_of_what_others_appended_is_in_the_view,
+            a_view_too_far_behind_refuses_appends_until_it_has_caught_up,
+            an_event_of_others_that_the_view_fails_on_refuses_appends_until_it_is_passed_over,
+            opening_catches_a_view_up,
+            what_a_transaction_appends_is_in_the_view_if_it_commits,
+            a_view_moves_between_a_consumer_and_the_appends,
+            a_view_that_is_switched_to_lacks_nothing,
+            a_view_is_rebuilt_while_it_is_kept_inline,
+            a_checkpoint_that_is_not_of_this_log_refuses_appends,
+        }
+        inline_under_load requires Inline {
+            a_view_kept_inline_equals_the_fold_of_the_log_under_contention,
+            a_killed_process_leaves_view_and_log_equal,
+        }
         group requires Leases {
             members_share_the_work_and_hand_it_over,
             one_partition_is_a_single_active_consumer,

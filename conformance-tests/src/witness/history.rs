@@ -58,10 +58,10 @@ impl Outcome {
     }
 
     fn of_error(error: &Error) -> Self {
-        use eventsource_core::ErrorKind::{Conflict, InvalidInput, Unavailable, Unsupported};
+        use eventsource_core::ErrorKind::{Conflict, InvalidInput, Refused, Unavailable, Unsupported};
         match (error.conflict(), error.kind()) {
             (Some(conflict), Conflict) => Self::Refused(conflict.clone()),
-            (_, InvalidInput | Unavailable | Unsupported) => Self::NotWritten,
+            (_, InvalidInput | Refused | Unavailable | Unsupported) => Self::NotWritten,
             // Every other kind leaves it open. A conflict that names none would be a store's mistake, for a case of
             // its own to find.
             _ => Self::Unknown,

@@ -277,6 +277,7 @@ impl Harness for Mutants {
         &[
             (Capability::Shared, "another process has no way to it"),
             (Capability::Transactional, "a caller has no transaction to bring"),
+            (Capability::Inline, "there is no database to keep a view in"),
             (Capability::Checkpoints, "it keeps events and nothing else"),
             (Capability::DeadLetters, "it keeps events and nothing else"),
             (Capability::Leases, "it keeps events and nothing else"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use conformance_tests::{Fixture, Harness, Held, Log, Setup, Stores};
-use eventsource_core::{Append, Appended, Capability, Error, Position, Result};
+use eventsource_core::{Append, Appended, Capability, Error, Filter, Position, Result};
 use eventsource_postgres::{CommitMode, PostgresConfig, PostgresStore};
 use sqlx::{AssertSqlSafe, Transaction};
 use test_servers::PgBouncer;
@@ -71,6 +71,9 @@ impl Harness for Postgres {
         if let Some(publish) = setup.outbox {
             config = config.outbox(publish);
         }
+        if let Some(filter) = setup.inline {
+            config = config.inline(view::inline(filter, &schema)?);
+        }
         let store = Arc::new(PostgresStore::connect(config.clone()).await?);
         let stores = stores(store.clone(), &schema);
         let log = Schema { store, config, url, schema };
@@ -81,6 +84,12 @@ impl Harness for Postgres {
     async fn attach(&self, address: &str) -> Result<Stores> {
         let (url, schema) = address.rsplit_once(' ').expect("an address is a URL and a schema");
         Ok(stores(Arc::new(PostgresStore::connect(self.config(url, schema)?).await?), schema))
+    }
+
+    async fn attach_inline(&self, address: &str) -> Result<Stores> {
+        let (url, schema) = address.rsplit_once(' ').expect("an address is a URL and a schema");
+        let config = self.config(url, schema)?.inline(view::inline(Filter::all(), schema)?);
+        Ok(stores(Arc::new(PostgresStore::connect(config).await?), schema))
     }
 }
 

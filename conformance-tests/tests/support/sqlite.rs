@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use conformance_tests::{Fixture, Harness, Held, Log, Setup, Stores};
-use eventsource_core::{Append, Appended, Capability, Error, Position, Result};
+use eventsource_core::{Append, Appended, Capability, Error, Filter, Position, Result};
 use eventsource_sqlite::{SqliteConfig, SqliteStore};
 use rusqlite::{Connection, DropBehavior, Transaction, TransactionBehavior};
 use tempfile::TempDir;
@@ -40,6 +40,9 @@ impl Harness for Sqlite {
         if let Some(publish) = setup.outbox {
             config = config.outbox(publish);
         }
+        if let Some(filter) = setup.inline {
+            config = config.inline(view::inline(filter)?);
+        }
         let store = Arc::new(SqliteStore::open(config.clone()).await?);
         let stores = stores(store.clone(), &path);
         Ok(Fixture::on(File { store, config, path, _directory: directory }, stores))
@@ -47,6 +50,11 @@ impl Harness for Sqlite {
 
     async fn attach(&self, address: &str) -> Result<Stores> {
         Ok(stores(Arc::new(SqliteStore::open(SqliteConfig::file(address)).await?), address.as_ref()))
+    }
+
+    async fn attach_inline(&self, address: &str) -> Result<Stores> {
+        let config = SqliteConfig::file(address).inline(view::inline(Filter::all())?);
+        Ok(stores(Arc::new(SqliteStore::open(config).await?), address.as_ref()))
     }
 }
 

@@ -1,17 +1,17 @@
 //! The list that the contract's cases keep as a view in a Postgres log's own schema.
 
 use async_trait::async_trait;
-use conformance_tests::View;
+use conformance_tests::{Setup, View};
 use eventsource_core::{
-    Delivery, DeliveryError, Error, HandlerError, Position, Purpose, RecordedEvent, Result, Sink,
+    Delivery, DeliveryError, Error, Filter, HandlerError, Position, Purpose, RecordedEvent, Result, Sink,
 };
-use eventsource_postgres::{PostgresProjection, PostgresStore, PostgresView};
+use eventsource_postgres::{PostgresInlineView, PostgresProjection, PostgresStore, PostgresView};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// What makes the view, where `{schema}` stands for the log's.
 pub(crate) const TABLES: &str =
-    "CREATE TABLE {schema}.applied (n BIGSERIAL PRIMARY KEY, position BIGINT NOT NULL);
-     CREATE TABLE {schema}.applied_next (n BIGSERIAL PRIMARY KEY, position BIGINT NOT NULL);";
+    "CREATE TABLE IF NOT EXISTS {schema}.applied (n BIGSERIAL PRIMARY KEY, position BIGINT NOT NULL);
+     CREATE TABLE IF NOT EXISTS {schema}.applied_next (n BIGSERIAL PRIMARY KEY, position BIGINT NOT NULL);";
 
 #[derive(Debug)]
 pub(crate) struct Applied {
@@ -55,6 +55,12 @@ impl View for Applied {
     }
 }
 
+/// The list, kept within the appends.
+pub(crate) fn inline(filter: Filter, schema: &str) -> Result<PostgresInlineView> {
+    let list = List { schema: schema.to_owned() };
+    Ok(PostgresInlineView::new(Setup::INLINE, list)?.filter(filter).most_behind(Setup::MOST_BEHIND))
+}
+
 struct List {
     schema: String,
 }
@@ -75,7 +81,16 @@ impl PostgresView for List {
         // Unnamed: a pooler may send the next transaction to another server.
         let insert = sqlx::query(AssertSqlSafe(sql)).persistent(false);
         insert.bind(event.position().to_i64()).execute(connection).await?;
-        if event.event_type().as_str() == "Poison" { Err("poison".into()) } else { Ok(()) }
+        match event.event_type().as_str() {
+            "Poison" => Err("poison".into()),
+            "Panic" => panic!("as the event says"),
+            _ => Ok(()),
+        }
+    }
+
+    async fn prepare(&self, connection: &mut PgConnection) -> Result<(), HandlerError> {
+        sqlx::raw_sql(AssertSqlSafe(TABLES.replace("{schema}", &self.schema))).execute(connection).await?;
+        Ok(())
     }
 
     async fn switch(&self, connection: &mut PgConnection) -> Result<(), HandlerError> {

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use conformance_tests::View;
+use conformance_tests::{Setup, View};
 use eventsource_core::{
-    Delivery, DeliveryError, Error, HandlerError, Position, Purpose, RecordedEvent, Result, Sink,
+    Delivery, DeliveryError, Error, Filter, HandlerError, Position, Purpose, RecordedEvent, Result, Sink,
 };
-use eventsource_sqlite::{SqliteProjection, SqliteStore, SqliteView};
+use eventsource_sqlite::{SqliteInlineView, SqliteProjection, SqliteStore, SqliteView};
 use rusqlite::{Connection, Transaction};
 
 const TABLES: &str = "CREATE TABLE IF NOT EXISTS applied (n INTEGER PRIMARY KEY, position INTEGER NOT NULL);
@@ -49,6 +49,11 @@ impl View for Applied {
     }
 }
 
+/// The list, kept within the appends.
+pub(crate) fn inline(filter: Filter) -> Result<SqliteInlineView> {
+    Ok(SqliteInlineView::new(Setup::INLINE, List)?.filter(filter).most_behind(Setup::MOST_BEHIND))
+}
+
 struct List;
 
 impl SqliteView for List {
@@ -64,7 +69,15 @@ impl SqliteView for List {
             Purpose::Rebuild => "INSERT INTO applied_next (position) VALUES (?1)",
         };
         transaction.prepare_cached(sql)?.execute([event.position().to_i64()])?;
-        if event.event_type().as_str() == "Poison" { Err("poison".into()) } else { Ok(()) }
+        match event.event_type().as_str() {
+            "Poison" => Err("poison".into()),
+            "Panic" => panic!("as the event says"),
+            _ => Ok(()),
+        }
+    }
+
+    fn prepare(&self, transaction: &Transaction<'_>) -> Result<(), HandlerError> {
+        Ok(transaction.execute_batch(TABLES)?)
     }
 
     fn switch(&self, transaction: &Transaction<'_>) -> Result<(), HandlerError> {

@@ -1,0 +1,163 @@
+//! What a handler may do to the transaction that the append is in, and what it may not.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use eventsource_core::{
+    Append, ErrorKind, EventStore, HandlerError, HandlerTimedOut, Purpose, RecordedEvent, Result, ViewRefusal,
+};
+use eventsource_postgres::{PostgresConfig, PostgresInlineView, PostgresStore, PostgresView};
+use futures_util::future::join_all;
+use sqlx::PgConnection;
+use support::{config, database, event, one, order, run, small, to_new};
+use tokio::time::{Instant, timeout};
+
+/// Notes positions of events, and does to the transaction what their types say.
+struct Notes;
+
+#[async_trait]
+impl PostgresView for Notes {
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        event: &RecordedEvent,
+        _purpose: Purpose,
+    ) -> Result<(), HandlerError> {
+        sqlx::query("INSERT INTO notes (position) VALUES ($1)")
+            .bind(event.position().to_i64())
+            .execute(&mut *connection)
+            .await?;
+        let sql = match event.event_type().as_str() {
+            "Commits" => "COMMIT",
+            "RollsBack" => "ROLLBACK",
+            "Sleeps" => "SELECT pg_sleep(60)",
+            "Errs" => "SELECT 1 / 0",
+            "ErrsInSecret" => {
+                let _ = sqlx::raw_sql("SELECT 1 / 0").execute(&mut *connection).await;
+                return Ok(());
+            }
+            "Waits" => {
+                std::future::pending::<()>().await;
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        sqlx::raw_sql(sql).execute(connection).await?;
+        Ok(())
+    }
+
+    async fn prepare(&self, connection: &mut PgConnection) -> Result<(), HandlerError> {
+        let sql = "CREATE TABLE IF NOT EXISTS notes (n BIGSERIAL PRIMARY KEY, position BIGINT NOT NULL)";
+        sqlx::raw_sql(sql).execute(connection).await?;
+        Ok(())
+    }
+}
+
+fn keeping(config: PostgresConfig, limit: Duration) -> PostgresConfig {
+    config.inline(PostgresInlineView::new("notes", Notes).unwrap().timeout(limit))
+}
+
+async fn store(name: &str) -> PostgresStore {
+    PostgresStore::connect(keeping(config(name).await, Duration::from_secs(30))).await.unwrap()
+}
+
+async fn noted(store: &PostgresStore) -> Vec<i64> {
+    sqlx::query_scalar("SELECT position FROM notes ORDER BY n").fetch_all(store.pool()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_failed_statement_refuses_its_append_only() {
+    let store = store("errs").await;
+    for bad in ["Errs", "ErrsInSecret"] {
+        let before = store.head().await.unwrap().to_i64();
+        let types = ["Good", bad, "Good", "Good", bad];
+        let answers = join_all(types.map(|each| store.append(one(each)))).await;
+        for (each, answer) in types.into_iter().zip(answers) {
+            let refusal = answer.err().and_then(|error| error.view_refusal().cloned());
+            let refused = matches!(refusal, Some(ViewRefusal::Failed { .. }));
+            assert_eq!(refused, each == bad, "{each}: {refusal:?}");
+        }
+        assert_eq!(store.head().await.unwrap().to_i64(), before + 3);
+        assert_eq!(noted(&store).await, (1..=before + 3).collect::<Vec<_>>());
+    }
+    store.close().await.unwrap();
+}
+
+/// Nobody but the handler knows whether the events are in the log now.
+#[tokio::test]
+async fn a_handler_that_ends_the_transaction_is_found_out() {
+    for (name, bad, stays) in [("commits", "Commits", 1), ("rolls_back", "RollsBack", 0)] {
+        let store = store(name).await;
+        let error = store.append(one(bad)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error:?}");
+        assert!(error.to_string().contains("notes"), "{error}");
+        assert_eq!(store.head().await.unwrap().to_raw(), stays);
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_takes_too_long_has_failed_and_holds_up_nobody() {
+    let config = keeping(config("too_long").await, Duration::from_secs(1));
+    let store = PostgresStore::connect(config).await.unwrap();
+    for bad in ["Sleeps", "Waits"] {
+        let begun = Instant::now();
+        let error = store.append(one(bad)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{error:?}");
+        assert!(error.source().unwrap().is::<HandlerTimedOut>(), "{error:?}");
+        timeout(Duration::from_secs(40), store.append(one("Good"))).await.unwrap().unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(40));
+    }
+    assert_eq!(noted(&store).await, [1, 2]);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_callers_transaction_goes_on_after_a_refusal() {
+    let store = store("goes_on").await;
+    run(store.pool(), "CREATE TABLE own (n int)").await;
+    let stream = order();
+    store.append(to_new(&stream)).await.unwrap();
+    let mut transaction = store.pool().begin().await.unwrap();
+    sqlx::query("INSERT INTO own VALUES (1)").execute(&mut *transaction).await.unwrap();
+    let failing = Append::events([event("Good"), event("Errs")]);
+    let error = store.append_in(&mut transaction, failing).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error:?}");
+    assert!(store.append_in(&mut transaction, to_new(&stream)).await.unwrap_err().is_conflict());
+    store.append_in(&mut transaction, one("Good")).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(noted(&store).await, [1, 2]);
+    assert_eq!(run(store.pool(), "SELECT * FROM own").await, 1);
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_processes_prepare_and_catch_up_at_once() {
+    let url = database("at_once").await;
+    let plain = PostgresStore::connect(small(&url)).await.unwrap();
+    plain.append(Append::events((0..1_300).map(|_| event("Old")))).await.unwrap();
+    let connect =
+        |_| PostgresStore::connect(keeping(small(&url).max_connections(2), Duration::from_secs(30)));
+    let stores: Vec<_> = join_all((0..4).map(connect)).await.into_iter().map(Result::unwrap).collect();
+    let appends = stores.iter().flat_map(|store| (0..10).map(|_| store.append(one("New"))));
+    for answer in join_all(appends).await {
+        answer.unwrap();
+    }
+    assert_eq!(noted(&plain).await, (1..=1_340).collect::<Vec<_>>());
+    for store in stores.iter().chain([&plain]) {
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused() {
+    let view = || PostgresInlineView::new("notes", Notes).unwrap();
+    let twice = PostgresConfig::new("postgres://nowhere").inline(view()).inline(view());
+    assert_eq!(PostgresStore::connect(twice).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert!(PostgresInlineView::new("", Notes).is_err());
+}
