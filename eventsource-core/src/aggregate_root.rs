@@ -2,11 +2,12 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use crate::event_ids::Ids;
 use crate::snapshot_policy::Progress;
 use crate::snapshots::{At, Restored};
 use crate::{
-    Aggregate, Append, AppendCondition, Appended, Decoder, DomainEvent, Filter, NewEvent, Position,
-    RecordedEvent, Result, StreamId, Version,
+    Aggregate, Append, AppendCondition, Appended, Decoder, Filter, NewEvent, Position, RecordedEvent, Result,
+    StreamId, Version,
 };
 
 /// One aggregate in hand: its state, its version, and what was decided but not saved.
@@ -111,9 +112,9 @@ impl<A: Aggregate> AggregateRoot<A> {
     }
 
     /// Makes what is pending ready for [`add_to`](Self::add_to).
-    pub(crate) fn encode(&mut self) -> Result<()> {
+    pub(crate) fn encode(&mut self, ids: &Ids) -> Result<()> {
         for event in &self.pending[self.encoded.len()..] {
-            self.encoded.push(event.encode()?);
+            self.encoded.push(ids.encode(event)?);
         }
         Ok(())
     }

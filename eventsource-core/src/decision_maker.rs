@@ -1,11 +1,12 @@
 use std::fmt;
 
+use crate::event_ids::Ids;
 use crate::reading::Reading;
 use crate::retry::append_for_certain;
 use crate::views::Slot;
 use crate::{
-    Append, AppendCondition, Decided, Decision, DomainEvent, EventStore, ExecuteError, Filter, NewEvent,
-    Position, Reach, ReadOptions, Result, RetryPolicy, Snapshots, Views, decision,
+    Append, AppendCondition, Decided, Decision, DomainEvent, EventIds, EventStore, ExecuteError, Filter,
+    NewEvent, Position, Reach, ReadOptions, Result, RetryPolicy, Snapshots, Views, decision,
 };
 
 /// Makes decisions over boundaries: reads what they must know, decides, and appends if that still holds
@@ -60,6 +61,7 @@ use crate::{
 pub struct DecisionMaker<S> {
     store: S,
     retry: RetryPolicy,
+    ids: Ids,
     snapshots: Option<Snapshots>,
 }
 
@@ -67,13 +69,21 @@ impl<S: EventStore> DecisionMaker<S> {
     /// Decides on what this store knows; an `Arc<dyn EventStore>` will do.
     #[must_use]
     pub fn new(store: S) -> Self {
-        Self { store, retry: RetryPolicy::default(), snapshots: None }
+        Self { store, retry: RetryPolicy::default(), ids: Ids::default(), snapshots: None }
     }
 
     /// How it tries again when others were faster, or when the store's answer was lost.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
+        self
+    }
+
+    /// Gives events their ids, in place of those that [`DomainEvent::encode`](crate::DomainEvent::encode) gave them: fresh
+    /// ones, unless it is written otherwise.
+    #[must_use]
+    pub fn ids(mut self, ids: impl EventIds) -> Self {
+        self.ids = Ids::of(ids);
         self
     }
 
@@ -104,7 +114,8 @@ impl<S: EventStore> DecisionMaker<S> {
             if events.is_empty() {
                 return Ok(Decided { events, appended: None });
             }
-            let encoded: Vec<NewEvent> = events.iter().map(DomainEvent::encode).collect::<Result<_>>()?;
+            let encoded: Vec<NewEvent> =
+                events.iter().map(|event| self.ids.encode(event)).collect::<Result<_>>()?;
             let append = guarded(Append::events(encoded), guards, head);
             match append_for_certain(&self.store, || append.clone(), &self.retry).await {
                 Ok(appended) => return Ok(Decided { events, appended: Some(appended) }),
