@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::event_ids::Ids;
 use crate::reading::Reading;
 use crate::retry::append_for_certain;
-use crate::snapshots::{Restored, StateCodec, StateSnapshots};
+use crate::snapshots::{At, Restored, StateCodec, StateSnapshots};
 use crate::{
     Aggregate, AggregateRoot, Append, Decoder, EventIds, EventStore, EventStoreExt, ExecuteError, Filter,
     Participant, PlainDecoder, ReadOptions, RecordedEvent, Result, RetryPolicy, SnapshotKey, Snapshots,
@@ -258,7 +258,7 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
             let key = SnapshotKey::stream(root.stream().clone());
             let restored = snapshots.load(key.clone()).await;
             // One that was taken later is of no use, and nothing is wrong with it.
-            let fits = |restored: &Restored<A>| until.is_none_or(|until| restored.version <= Some(until));
+            let fits = |restored: &Restored<A>| until.is_none_or(|until| restored.at.version <= Some(until));
             if let Some(restored) = restored.filter(fits) {
                 root.restore(restored);
                 if self.fold_on(&mut root, options.clone()).await? {
@@ -275,13 +275,11 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
 
     /// Folds what came since a snapshot. False if the log has not the event that the snapshot was taken at.
     async fn fold_on(&self, root: &mut AggregateRoot<A>, options: ReadOptions) -> Result<bool> {
-        let at = root.at();
-        let Some(version) = at.version else { return Ok(false) };
+        let Some(At { version: Some(version), event_id, .. }) = root.at() else { return Ok(false) };
         let mut is_borne_out = None;
         // From the snapshot's own event on: if it lies elsewhere, or nowhere, the log is not the one it was taken of.
         self.fold_into(root, options.from_version(version), |event| {
-            *is_borne_out
-                .get_or_insert_with(|| (event.version(), event.position()) == (at.version, at.position))
+            *is_borne_out.get_or_insert_with(|| (event.version(), event.id()) == (Some(version), event_id))
         })
         .await?;
         Ok(is_borne_out == Some(true))
@@ -316,7 +314,7 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
         if root.has_pending() {
             return;
         }
-        let (at, stream) = (root.at(), root.stream().clone());
+        let (Some(at), stream) = (root.at(), root.stream().clone()) else { return };
         let (state, progress) = root.state_and_progress();
         snapshots.consider(|| Some(SnapshotKey::stream(stream)), at, state, progress).await;
     }

@@ -19,13 +19,16 @@ const LOG_LOCK_CLASS: i32 = 0x4553_4c47;
 const MIGRATION_LOCK_CLASS: i32 = 0x4553_4d47;
 
 /// What to run to come from the version that is its index to the next.
-const MIGRATIONS: [&[&str]; 1] = [&[
-    include_str!("sql/tables.sql"),
-    include_str!("sql/archive.sql"),
-    include_str!("sql/append.sql"),
-    include_str!("sql/append_event.sql"),
-    include_str!("sql/flush.sql"),
-]];
+const MIGRATIONS: [&[&str]; 2] = [
+    &[
+        include_str!("sql/tables.sql"),
+        include_str!("sql/archive.sql"),
+        include_str!("sql/append.sql"),
+        include_str!("sql/append_event.sql"),
+        include_str!("sql/flush.sql"),
+    ],
+    &[include_str!("sql/snapshot_events.sql")],
+];
 
 /// Brings the log in `schema` up to date, creating it if need be, and returns its id. Several processes may do so at
 /// once; when nothing is to be done, no right to change the schema is needed.

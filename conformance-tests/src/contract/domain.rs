@@ -97,6 +97,8 @@ macro_rules! __contract_domain {
             snapshots_last_as_long_as_the_log,
             an_aggregate_is_the_same_with_snapshots_and_without,
             a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded,
+            a_snapshot_of_a_log_that_was_cut_back_and_grew_is_not_used,
+            aggregates_that_were_saved_together_have_snapshots_that_fit,
             snapshots_are_saved_in_the_background_and_bounded,
         }
         course_subscriptions {
