@@ -27,7 +27,7 @@ const MIGRATIONS: [&[&str]; 2] = [
         include_str!("sql/append_event.sql"),
         include_str!("sql/flush.sql"),
     ],
-    &[include_str!("sql/snapshot_events.sql")],
+    &[include_str!("sql/snapshot_events.sql"), include_str!("sql/first_match_in_tenant.sql")],
 ];
 
 /// Brings the log in `schema` up to date, creating it if need be, and returns its id. Several processes may do so at
