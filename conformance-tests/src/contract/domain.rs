@@ -29,6 +29,12 @@ macro_rules! __contract_domain {
             a_tenants_feed_is_complete_while_others_write,
             a_tenant_who_waits_is_woken,
         }
+        tenant_transactions requires Transactional {
+            what_a_tenant_appends_in_a_transaction_is_its_own,
+            another_tenants_stream_is_refused_in_a_transaction,
+            a_stream_that_somebody_creates_meanwhile_is_not_taken,
+            a_stream_that_is_expected_in_a_transaction_must_exist,
+        }
         tenant_snapshots requires Snapshots {
             a_tenants_snapshot_comes_back_under_the_same_key,
             a_tenants_snapshots_are_not_there_for_others,
