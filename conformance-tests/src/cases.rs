@@ -56,6 +56,7 @@ pub mod subscription;
 pub mod tenancy;
 pub mod tenant_snapshots;
 pub mod tenant_store;
+pub mod tenant_transactions;
 pub mod transaction;
 pub mod unique_username;
 pub mod validation;

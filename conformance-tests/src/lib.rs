@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod bad_network;
 mod beside;
 mod case;
 pub mod cases;

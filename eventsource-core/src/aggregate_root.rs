@@ -2,11 +2,12 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use crate::event_ids::Ids;
 use crate::snapshot_policy::Progress;
 use crate::snapshots::{At, Restored};
 use crate::{
-    Aggregate, Append, AppendCondition, Appended, Decoder, DomainEvent, Filter, NewEvent, Position,
-    RecordedEvent, Result, StreamId, Version,
+    Aggregate, Append, AppendCondition, Appended, Decoder, Filter, NewEvent, Position, RecordedEvent, Result,
+    StreamId, Version,
 };
 
 /// One aggregate in hand: its state, its version, and what was decided but not saved.
@@ -14,8 +15,8 @@ pub struct AggregateRoot<A: Aggregate> {
     stream: StreamId,
     state: A,
     stored_version: Option<Version>,
-    /// Where the event of that version lies.
-    stored_at: Position,
+    /// Where the event of that version lies; none if it was never stored.
+    stored_at: Option<At>,
     pending: Vec<A::Event>,
     /// The first of the pending ones as they were appended, so that saving again appends the same.
     encoded: Vec<NewEvent>,
@@ -28,7 +29,7 @@ impl<A: Aggregate> AggregateRoot<A> {
             stream: StreamId::new(A::TYPE, id)?,
             state: A::default(),
             stored_version: None,
-            stored_at: Position::START,
+            stored_at: None,
             pending: Vec::new(),
             encoded: Vec::new(),
             since_snapshot: Progress::default(),
@@ -78,8 +79,8 @@ impl<A: Aggregate> AggregateRoot<A> {
 
     pub(crate) fn restore(&mut self, restored: Restored<A>) {
         self.state = restored.state;
-        self.stored_version = restored.version;
-        self.stored_at = restored.position;
+        self.stored_version = restored.at.version;
+        self.stored_at = Some(restored.at);
         self.since_snapshot = restored.progress;
     }
 
@@ -92,14 +93,14 @@ impl<A: Aggregate> AggregateRoot<A> {
             self.state.apply(&event);
         }
         self.stored_version = recorded.version();
-        self.stored_at = recorded.position();
+        self.stored_at = Some(At::event(recorded));
         self.since_snapshot.add(recorded.byte_count());
         Ok(())
     }
 
-    /// The state's place in the log; it must have nothing pending.
-    pub(crate) fn at(&self) -> At {
-        At { version: self.stored_version, position: self.stored_at }
+    /// The last stored event in the state, if there is one.
+    pub(crate) fn at(&self) -> Option<At> {
+        self.stored_at
     }
 
     pub(crate) fn state_and_progress(&mut self) -> (&A, &mut Progress) {
@@ -111,16 +112,17 @@ impl<A: Aggregate> AggregateRoot<A> {
     }
 
     /// Makes what is pending ready for [`add_to`](Self::add_to).
-    pub(crate) fn encode(&mut self) -> Result<()> {
+    pub(crate) fn encode(&mut self, ids: &Ids) -> Result<()> {
         for event in &self.pending[self.encoded.len()..] {
-            self.encoded.push(event.encode()?);
+            self.encoded.push(ids.encode(event)?);
         }
         Ok(())
     }
 
     /// That nothing was appended to the stream since it was loaded.
     pub(crate) fn unchanged(&self) -> AppendCondition {
-        AppendCondition::new(Filter::all().in_stream(self.stream.clone())).after(self.stored_at)
+        let position = self.stored_at.map_or(Position::START, |at| at.position);
+        AppendCondition::new(Filter::all().in_stream(self.stream.clone())).after(position)
     }
 
     /// Adds to an append what it takes to save this: what is pending, if the stream is as it was loaded. The same each
@@ -136,12 +138,13 @@ impl<A: Aggregate> AggregateRoot<A> {
         if self.pending.is_empty() {
             return;
         }
+        self.pending.clear();
+        let version = appended.version_of(&self.stream);
+        self.stored_version = version;
         for event in self.encoded.drain(..) {
             self.since_snapshot.add(event.byte_count());
+            self.stored_at = Some(At { version, position: appended.last, event_id: event.event_id() });
         }
-        self.pending.clear();
-        self.stored_version = appended.version_of(&self.stream);
-        self.stored_at = appended.last;
     }
 }
 

@@ -1,11 +1,12 @@
 use std::fmt;
 
+use crate::event_ids::Ids;
 use crate::reading::Reading;
 use crate::retry::append_for_certain;
 use crate::views::Slot;
 use crate::{
-    Append, AppendCondition, Decided, Decision, DomainEvent, EventStore, ExecuteError, Filter, NewEvent,
-    Position, Reach, ReadOptions, Result, RetryPolicy, Snapshots, Views, decision,
+    Append, AppendCondition, Decided, Decision, DomainEvent, EventIds, EventStore, ExecuteError, Filter,
+    NewEvent, Position, Reach, ReadOptions, Result, RetryPolicy, Snapshots, Views, decision,
 };
 
 /// Makes decisions over boundaries: reads what they must know, decides, and appends if that still holds
@@ -60,6 +61,7 @@ use crate::{
 pub struct DecisionMaker<S> {
     store: S,
     retry: RetryPolicy,
+    ids: Ids,
     snapshots: Option<Snapshots>,
 }
 
@@ -67,13 +69,21 @@ impl<S: EventStore> DecisionMaker<S> {
     /// Decides on what this store knows; an `Arc<dyn EventStore>` will do.
     #[must_use]
     pub fn new(store: S) -> Self {
-        Self { store, retry: RetryPolicy::default(), snapshots: None }
+        Self { store, retry: RetryPolicy::default(), ids: Ids::default(), snapshots: None }
     }
 
     /// How it tries again when others were faster, or when the store's answer was lost.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
+        self
+    }
+
+    /// Gives events their ids, in place of those that [`DomainEvent::encode`](crate::DomainEvent::encode) gave them: fresh
+    /// ones, unless it is written otherwise.
+    #[must_use]
+    pub fn ids(mut self, ids: impl EventIds) -> Self {
+        self.ids = Ids::of(ids);
         self
     }
 
@@ -104,7 +114,8 @@ impl<S: EventStore> DecisionMaker<S> {
             if events.is_empty() {
                 return Ok(Decided { events, appended: None });
             }
-            let encoded: Vec<NewEvent> = events.iter().map(DomainEvent::encode).collect::<Result<_>>()?;
+            let encoded: Vec<NewEvent> =
+                events.iter().map(|event| self.ids.encode(event)).collect::<Result<_>>()?;
             let append = guarded(Append::events(encoded), guards, head);
             match append_for_certain(&self.store, || append.clone(), &self.retry).await {
                 Ok(appended) => return Ok(Decided { events, appended: Some(appended) }),
@@ -144,27 +155,26 @@ impl<S: EventStore> DecisionMaker<S> {
             }
         }
         let guards = merge(slots.iter().filter_map(|slot| slot.guard()))?;
-        let head = self.fold(&mut slots).await?;
+        let mut head = self.fold(&mut slots).await?;
         if let Some(snapshots) = &self.snapshots {
+            while slots.iter().any(|slot| slot.is_unproven()) {
+                // The log is not the one that these snapshots were taken of, or not any more.
+                for slot in slots.iter_mut().filter(|slot| slot.is_unproven()) {
+                    slot.drop_snapshot(snapshots).await?;
+                }
+                head = self.fold(&mut slots).await?;
+            }
             for slot in &mut slots {
-                slot.consider_snapshot(snapshots, head).await?;
+                slot.consider_snapshot(snapshots).await?;
             }
         }
         drop(slots);
         Ok(Known { state: V::finish(foldings), head, guards })
     }
 
-    /// Folds what the views have not yet, up to one head for all.
+    /// Folds what the views have not yet, up to one head for all. Those whose snapshots the log does not bear out are left
+    /// as they are.
     async fn fold(&self, slots: &mut [&mut dyn Slot]) -> Result<Position> {
-        if let Some(snapshots) = &self.snapshots {
-            let furthest = slots.iter().map(|slot| slot.folded_to()).max().unwrap_or_default();
-            if furthest > Position::START && furthest > self.store.head().await? {
-                // Positions never come back, so this log is not the one that the snapshots were taken of.
-                for slot in slots.iter_mut().filter(|slot| slot.folded_to() > Position::START) {
-                    slot.drop_snapshot(snapshots).await?;
-                }
-            }
-        }
         let mut head = None;
         let mut rest: Vec<&mut &mut dyn Slot> = slots.iter_mut().collect();
         while let Some(first) = rest.first() {
@@ -195,7 +205,7 @@ impl<S: EventStore> DecisionMaker<S> {
         let first = filters.next().unwrap_or_else(Filter::all);
         let filter = filters.try_fold(first, Filter::or)?;
         let mut options =
-            ReadOptions::new().after(group.iter().map(|slot| slot.folded_to()).min().unwrap_or_default());
+            ReadOptions::new().after(group.iter().map(|slot| slot.reads_after()).min().unwrap_or_default());
         if let Some(head) = head {
             options = options.until(head);
         }
@@ -203,20 +213,19 @@ impl<S: EventStore> DecisionMaker<S> {
             options = options.backward().limit(1);
         }
         let mut reading = Reading::new(filter, options);
-        let mut found = head;
+        let (mut found, mut is_borne_out) = (head, true);
         loop {
             let page = reading.next_page(&self.store).await?;
             let head = *found.get_or_insert(page.head);
             let is_alone = group.len() == 1;
             for event in &page.events {
                 for slot in &mut group {
-                    let is_new = event.position() > slot.folded_to();
-                    if is_new && (is_alone || slot.filter().matches(event)) {
-                        slot.take(event)?;
+                    if (is_alone || slot.filter().matches(event)) && !slot.offer(event)? {
+                        is_borne_out = false;
                     }
                 }
             }
-            if !page.more {
+            if !page.more || !is_borne_out {
                 return Ok(head);
             }
         }

@@ -7,12 +7,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::event_ids::Ids;
 use crate::reading::Reading;
 use crate::retry::append_for_certain;
-use crate::snapshots::{Restored, StateCodec, StateSnapshots};
+use crate::snapshots::{At, Restored, StateCodec, StateSnapshots};
 use crate::{
-    Aggregate, AggregateRoot, Append, Decoder, EventStore, EventStoreExt, ExecuteError, Filter, Participant,
-    PlainDecoder, ReadOptions, RecordedEvent, Result, RetryPolicy, SnapshotKey, Snapshots, StreamId, Version,
+    Aggregate, AggregateRoot, Append, Decoder, EventIds, EventStore, EventStoreExt, ExecuteError, Filter,
+    Participant, PlainDecoder, ReadOptions, RecordedEvent, Result, RetryPolicy, SnapshotKey, Snapshots,
+    StreamId, Version,
 };
 
 /// Loads aggregates from a store and saves what they decide.
@@ -80,6 +82,7 @@ use crate::{
 pub struct Repository<A: Aggregate, S> {
     store: S,
     retry: RetryPolicy,
+    ids: Ids,
     snapshots: Option<StateSnapshots<A>>,
     decoder: Arc<dyn Decoder<A::Event>>,
     aggregate: PhantomData<fn() -> A>,
@@ -90,7 +93,7 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
     #[must_use]
     pub fn new(store: S) -> Self {
         let (retry, decoder) = (RetryPolicy::default(), Arc::new(PlainDecoder));
-        Self { store, retry, snapshots: None, decoder, aggregate: PhantomData }
+        Self { store, retry, ids: Ids::default(), snapshots: None, decoder, aggregate: PhantomData }
     }
 
     /// How stored events are read: with an [`EventRegistry`](crate::EventRegistry)'s decoder, those of older names and
@@ -105,6 +108,14 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
+        self
+    }
+
+    /// Gives events their ids, in place of those that [`DomainEvent::encode`](crate::DomainEvent::encode) gave them: fresh
+    /// ones, unless it is written otherwise.
+    #[must_use]
+    pub fn ids(mut self, ids: impl EventIds) -> Self {
+        self.ids = Ids::of(ids);
         self
     }
 
@@ -231,7 +242,7 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
 
     async fn save_with(&self, root: &mut AggregateRoot<A>, retry: &RetryPolicy) -> Result<()> {
         if root.has_pending() {
-            root.encode()?;
+            root.encode(&self.ids)?;
             let appended = append_for_certain(&self.store, || root.add_to(Append::none()), retry).await?;
             root.saved(&appended);
         }
@@ -247,7 +258,7 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
             let key = SnapshotKey::stream(root.stream().clone());
             let restored = snapshots.load(key.clone()).await;
             // One that was taken later is of no use, and nothing is wrong with it.
-            let fits = |restored: &Restored<A>| until.is_none_or(|until| restored.version <= Some(until));
+            let fits = |restored: &Restored<A>| until.is_none_or(|until| restored.at.version <= Some(until));
             if let Some(restored) = restored.filter(fits) {
                 root.restore(restored);
                 if self.fold_on(&mut root, options.clone()).await? {
@@ -264,13 +275,11 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
 
     /// Folds what came since a snapshot. False if the log has not the event that the snapshot was taken at.
     async fn fold_on(&self, root: &mut AggregateRoot<A>, options: ReadOptions) -> Result<bool> {
-        let at = root.at();
-        let Some(version) = at.version else { return Ok(false) };
+        let Some(At { version: Some(version), event_id, .. }) = root.at() else { return Ok(false) };
         let mut is_borne_out = None;
         // From the snapshot's own event on: if it lies elsewhere, or nowhere, the log is not the one it was taken of.
         self.fold_into(root, options.from_version(version), |event| {
-            *is_borne_out
-                .get_or_insert_with(|| (event.version(), event.position()) == (at.version, at.position))
+            *is_borne_out.get_or_insert_with(|| (event.version(), event.id()) == (Some(version), event_id))
         })
         .await?;
         Ok(is_borne_out == Some(true))
@@ -305,7 +314,7 @@ impl<A: Aggregate, S: EventStore> Repository<A, S> {
         if root.has_pending() {
             return;
         }
-        let (at, stream) = (root.at(), root.stream().clone());
+        let (Some(at), stream) = (root.at(), root.stream().clone()) else { return };
         let (state, progress) = root.state_and_progress();
         snapshots.consider(|| Some(SnapshotKey::stream(stream)), at, state, progress).await;
     }

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::to_microseconds;
 use crate::name::check_text;
-use crate::{Error, Fingerprint, Payload, Position, Result, StreamId, TenantId, Version};
+use crate::{Error, EventId, Fingerprint, Payload, Position, Result, StreamId, TenantId, Version};
 
 /// A state, and up to where in the log it is the sum of the events: what needs not be folded again.
 ///
@@ -13,8 +13,11 @@ pub struct Snapshot {
     pub key: SnapshotKey,
     /// The stream's version, if it is a stream's: that of the last event in the state.
     pub version: Option<Version>,
-    /// For a stream, where the event of that version lies; for a view, up to where the log was folded.
+    /// Where the last event in the state lies. For a stream that was appended to together with others, that may be the
+    /// last event of the whole append.
     pub position: Position,
+    /// The id of the last event in the state: a log that does not have it in its place is not the one that this was taken of.
+    pub event_id: EventId,
     /// The version of the state's own shape: what was written under another one is not read.
     pub schema_version: u32,
     /// The state.

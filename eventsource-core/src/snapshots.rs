@@ -8,15 +8,15 @@ use tokio::sync::mpsc;
 
 use crate::snapshot_policy::Progress;
 use crate::{
-    Clock, Payload, Position, Result, Snapshot, SnapshotKey, SnapshotPolicy, SnapshotSaved, SnapshotStore,
-    SystemClock, TenantId, Version,
+    Clock, EventId, Payload, Position, RecordedEvent, Result, Snapshot, SnapshotKey, SnapshotPolicy,
+    SnapshotSaved, SnapshotStore, SystemClock, TenantId, Version,
 };
 
 /// Snapshots as a [`Repository`](crate::Repository) and a [`DecisionMaker`](crate::DecisionMaker) use them: where they
 /// are kept, when they are taken, and what became of them. Clones share the counts.
 ///
 /// Whatever goes wrong with a snapshot is counted and never fails a command: the log is folded instead. One that can't
-/// be read, has another schema version or lies ahead of the log is deleted.
+/// be read, has another schema version or was taken of another log, or of one that was cut back since, is deleted.
 ///
 /// ```
 /// use eventsource_core::{SnapshotPolicy, SnapshotStore, Snapshots};
@@ -175,7 +175,8 @@ impl Snapshots {
             return None;
         };
         let progress = Progress { taken_at: Some(found.taken_at), ..Progress::default() };
-        Some(Restored { state, version: found.version, position: found.position, progress })
+        let at = At { version: found.version, position: found.position, event_id: found.event_id };
+        Some(Restored { state, at, progress })
     }
 
     async fn delete(&self, key: &SnapshotKey, why: &AtomicU64) {
@@ -192,6 +193,7 @@ impl Snapshots {
             key: self.key(key),
             version: at.version,
             position: at.position,
+            event_id: at.event_id,
             schema_version: codec.schema_version,
             state: (codec.encode)(state)?,
             taken_at,
@@ -250,18 +252,24 @@ impl fmt::Debug for Counts {
     }
 }
 
-/// Up to where a state is the sum of the events.
-#[derive(Clone, Copy)]
+/// The last event in a state.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
     pub(crate) version: Option<Version>,
     pub(crate) position: Position,
+    pub(crate) event_id: EventId,
+}
+
+impl At {
+    pub(crate) fn event(event: &RecordedEvent) -> Self {
+        Self { version: event.version(), position: event.position(), event_id: event.id() }
+    }
 }
 
 /// A state from a snapshot, and where to fold on.
 pub(crate) struct Restored<T> {
     pub(crate) state: T,
-    pub(crate) version: Option<Version>,
-    pub(crate) position: Position,
+    pub(crate) at: At,
     pub(crate) progress: Progress,
 }
 

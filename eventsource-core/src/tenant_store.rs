@@ -46,6 +46,9 @@ use own_streams::OwnStreams;
 /// put into another's stream without one lies there, and each sees its own. Whoever deletes a whole stream and lets
 /// another tenant have its id should open new views: a view remembers which streams are its own.
 ///
+/// # In a transaction of yours
+/// [`prepare`](Self::prepare) makes an append the tenant's before a backend's `append_in` has it.
+///
 /// [`close`](EventStore::close) closes the store, for all tenants. A view needs no closing.
 #[derive(Clone, Debug)]
 pub struct TenantStore<S> {
@@ -105,6 +108,45 @@ impl<S: EventStore> TenantStore<S> {
         })
     }
 
+    /// The append as this view makes it, for a backend's `append_in`: stamped, its conditions narrowed, and its streams the
+    /// tenant's own or nobody's. Give what `append_in` then fails with to [`refusal`](Self::refusal).
+    ///
+    /// A stream that does not exist yet is guarded from here on: if anybody creates it before the transaction has the
+    /// log's lock, that is a conflict, and the whole is to be done again. It looks at the store, on a connection of the store's:
+    /// call it before the transaction begins.
+    ///
+    /// ```
+    /// # use eventsource_core::{Append, Appended, EventStore, Result, TenantStore};
+    /// # struct Transaction;
+    /// # async fn append_in(_: &mut Transaction, append: Append) -> Result<Appended> { unimplemented!() }
+    /// async fn place<S: EventStore>(mine: &TenantStore<S>, own: &mut Transaction, append: Append) -> Result<Appended> {
+    ///     let append = mine.prepare(append).await?;
+    ///     // … `own` changes tables of its own …
+    ///     match append_in(own, append).await {
+    ///         Ok(appended) => Ok(appended),
+    ///         Err(error) => Err(mine.refusal(error).await),
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidInput` as for [`append`](EventStore::append); a conflict if a stream is expected to exist and does not.
+    pub async fn prepare(&self, append: Append) -> Result<Append> {
+        let mut append = self.scoped(append)?;
+        append.validate()?;
+        for stream in self.absent_streams(&append).await? {
+            match append.expected_mut(&stream) {
+                Some(expected) if *expected == ExpectedVersion::Any => *expected = ExpectedVersion::NoStream,
+                Some(expected) => {
+                    let expected = *expected;
+                    return Err(Conflict::StreamVersion { stream, expected, actual: None }.into());
+                }
+                None => {}
+            }
+        }
+        Ok(append)
+    }
+
     /// The append's streams that are to exist, or may, and don't: each may be another tenant's a moment later.
     async fn absent_streams(&self, append: &Append) -> Result<Vec<StreamId>> {
         let mut absent = Vec::new();
@@ -130,27 +172,34 @@ impl<S: EventStore> TenantStore<S> {
         }
     }
 
-    /// What the tenant may know of a refusal.
-    async fn disclosed(&self, error: Error) -> Result<Appended> {
+    /// What the tenant may know of a refusal of what [`prepare`](Self::prepare) made: nothing of other tenants. If the store
+    /// can't tell whose a stream is, that is the error.
+    pub async fn refusal(&self, error: Error) -> Error {
+        match self.disclosed(&error).await {
+            Ok(None) => error,
+            Ok(Some(instead)) | Err(instead) => instead,
+        }
+    }
+
+    /// What to say in place of this error, if it says too much.
+    async fn disclosed(&self, error: &Error) -> Result<Option<Error>> {
         if let Some(refusal) = error.view_refusal().filter(|refusal| !refusal.is_of_the_append()) {
             // What the view's handler says, it says of an event that may be another tenant's.
-            return Err(refusal.clone().into());
+            return Ok(Some(refusal.clone().into()));
         }
         match error.conflict() {
             Some(Conflict::StreamVersion { stream, .. }) => match self.owner(stream).await? {
-                Owner::This | Owner::Nobody => Err(error),
-                Owner::Another => Err(belongs_to_another(stream)),
+                Owner::This | Owner::Nobody => Ok(None),
+                Owner::Another => Ok(Some(belongs_to_another(stream))),
             },
             Some(Conflict::DuplicateEvent { event_id, position }) => {
                 let there = ReadOptions::new().after(position.just_before()).until(*position).limit(1);
                 let found = self.store.read_page(&Filter::all().in_tenant(self.tenant), &there).await?;
-                if found.events.is_empty() {
-                    return Err(Error::invalid_input(format!("event id {event_id} is taken")));
-                }
-                Err(error)
+                let is_anothers = found.events.is_empty();
+                Ok(is_anothers.then(|| Error::invalid_input(format!("event id {event_id} is taken"))))
             }
             // Conditions are narrowed to the tenant, so what they name is its own.
-            _ => Err(error),
+            _ => Ok(None),
         }
     }
 }
@@ -172,7 +221,7 @@ impl<S: EventStore> EventStore for TenantStore<S> {
                         self.remember(&appended, &streams);
                         Ok(appended)
                     }
-                    Err(error) => self.disclosed(error).await,
+                    Err(error) => Err(self.refusal(error).await),
                 };
             }
             match self.store.append(only_if_absent(append.clone(), &absent)).await {
@@ -181,7 +230,7 @@ impl<S: EventStore> EventStore for TenantStore<S> {
                     return Ok(appended);
                 }
                 Err(error) if one_was_created(&error, &append, &absent) => {}
-                Err(error) => return self.disclosed(error).await,
+                Err(error) => return Err(self.refusal(error).await),
             }
         }
         Err(Error::unavailable("the append's streams come and go"))
@@ -214,7 +263,8 @@ impl<S: EventStore> EventStore for TenantStore<S> {
         self.store.changes()
     }
 
-    /// Those of the store that hold through a view. No transaction of a caller's can be joined through one.
+    /// Those of the store that hold through a view. A transaction of a caller's is joined by what
+    /// [`prepare`](TenantStore::prepare) makes, not through the view itself.
     fn capabilities(&self) -> Capabilities {
         let of_the_store = self.store.capabilities();
         [Capability::Durable, Capability::Shared, Capability::Snapshots]

@@ -3,9 +3,11 @@ use std::future::Future;
 
 use uuid::Uuid;
 
+use crate::event_ids::Ids;
 use crate::retry::append_for_certain;
 use crate::{
-    Aggregate, AggregateRoot, Append, Appended, EventStore, ExecuteError, Repository, Result, RetryPolicy,
+    Aggregate, AggregateRoot, Append, Appended, EventIds, EventStore, ExecuteError, Repository, Result,
+    RetryPolicy,
 };
 
 /// Several aggregates in one command: what is decided for all of them is one append, guarded by the versions of all.
@@ -38,19 +40,28 @@ use crate::{
 pub struct UnitOfWork<S> {
     store: S,
     retry: RetryPolicy,
+    ids: Ids,
 }
 
 impl<S: EventStore> UnitOfWork<S> {
     /// Appends to this store, which must be the one that the aggregates are loaded from.
     #[must_use]
     pub fn new(store: S) -> Self {
-        Self { store, retry: RetryPolicy::default() }
+        Self { store, retry: RetryPolicy::default(), ids: Ids::default() }
     }
 
     /// How [`execute`](Self::execute) tries again when others were faster, or when the store's answer was lost.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
+        self
+    }
+
+    /// Gives events their ids, in place of those that [`DomainEvent::encode`](crate::DomainEvent::encode) gave them: fresh
+    /// ones, unless it is written otherwise.
+    #[must_use]
+    pub fn ids(mut self, ids: impl EventIds) -> Self {
+        self.ids = Ids::of(ids);
         self
     }
 
@@ -96,7 +107,7 @@ impl<S: EventStore> UnitOfWork<S> {
     }
 
     async fn save_with(&self, roots: &mut impl Roots, retry: &RetryPolicy) -> Result<Option<Appended>> {
-        roots.encode()?;
+        roots.encode(&self.ids)?;
         let append = roots.add_to(Append::none());
         if append.parts().is_empty() {
             return Ok(None);
@@ -136,10 +147,10 @@ impl<P: Sync + sealed::Participants> Participants for P {}
 impl<R: Send + sealed::Roots> Roots for R {}
 
 mod sealed {
-    use super::{Append, Appended, Future, Result};
+    use super::{Append, Appended, Future, Ids, Result};
 
     pub trait Roots {
-        fn encode(&mut self) -> Result<()>;
+        fn encode(&mut self, ids: &Ids) -> Result<()>;
         fn add_to(&self, append: Append) -> Append;
         fn saved(&mut self, appended: &Appended);
     }
@@ -153,8 +164,8 @@ mod sealed {
 }
 
 impl<A: Aggregate> sealed::Roots for &mut AggregateRoot<A> {
-    fn encode(&mut self) -> Result<()> {
-        AggregateRoot::encode(self)
+    fn encode(&mut self, ids: &Ids) -> Result<()> {
+        AggregateRoot::encode(self, ids)
     }
 
     fn add_to(&self, append: Append) -> Append {
@@ -167,8 +178,8 @@ impl<A: Aggregate> sealed::Roots for &mut AggregateRoot<A> {
 }
 
 impl<A: Aggregate> sealed::Roots for Vec<&mut AggregateRoot<A>> {
-    fn encode(&mut self) -> Result<()> {
-        self.iter_mut().try_for_each(|root| root.encode())
+    fn encode(&mut self, ids: &Ids) -> Result<()> {
+        self.iter_mut().try_for_each(|root| root.encode(ids))
     }
 
     fn add_to(&self, append: Append) -> Append {
@@ -205,8 +216,8 @@ impl<A: Aggregate, S: EventStore> sealed::Participants for Vec<Participant<'_, A
 macro_rules! tuples {
     ($(($($aggregate:ident $store:ident $index:tt),+))+) => { $(
         impl<$($aggregate: Aggregate),+> sealed::Roots for ($(&mut AggregateRoot<$aggregate>,)+) {
-            fn encode(&mut self) -> Result<()> {
-                $( self.$index.encode()?; )+
+            fn encode(&mut self, ids: &Ids) -> Result<()> {
+                $( self.$index.encode(ids)?; )+
                 Ok(())
             }
 

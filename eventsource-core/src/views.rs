@@ -75,12 +75,17 @@ pub trait Slot: Send + Sync {
     fn filter(&self) -> &Filter;
     fn guard(&self) -> Option<&Filter>;
     fn reach(&self) -> Reach;
-    /// Up to where it is folded already.
-    fn folded_to(&self) -> Position;
+    /// After which position to read on: from the snapshot's own event on, as long as the log has not shown it.
+    fn reads_after(&self) -> Position;
+    /// Whether its state is from a snapshot whose event the log has not shown yet.
+    fn is_unproven(&self) -> bool;
+    /// Folds the next event that matches, unless it is in the state already. False if the snapshot that the state is from
+    /// is not one of this log.
+    fn offer(&mut self, event: &RecordedEvent) -> Result<bool>;
     fn take(&mut self, event: &RecordedEvent) -> Result<()>;
     async fn restore(&mut self, snapshots: &Snapshots) -> Result<()>;
     async fn drop_snapshot(&mut self, snapshots: &Snapshots) -> Result<()>;
-    async fn consider_snapshot(&mut self, snapshots: &Snapshots, position: Position) -> Result<()>;
+    async fn consider_snapshot(&mut self, snapshots: &Snapshots) -> Result<()>;
 }
 
 #[doc(hidden)]
@@ -90,8 +95,20 @@ pub struct Folding<'v, V: View> {
     filter: Filter,
     guard: Option<Filter>,
     state: V::State,
-    folded_to: Position,
+    /// The last event in the state.
+    last: Option<At>,
+    basis: Basis,
     since_snapshot: Progress,
+}
+
+/// What a state was folded from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Basis {
+    Nothing,
+    /// A snapshot, of which nothing is known but that it was found.
+    Snapshot,
+    /// A snapshot of this log.
+    ProvenSnapshot,
 }
 
 impl<'v, V: View> Folding<'v, V> {
@@ -101,7 +118,8 @@ impl<'v, V: View> Folding<'v, V> {
             filter: view.filter()?,
             guard: view.guard()?,
             state: view.initial(),
-            folded_to: Position::START,
+            last: None,
+            basis: Basis::Nothing,
             since_snapshot: Progress::default(),
         })
     }
@@ -127,21 +145,49 @@ impl<V: View> Slot for Folding<'_, V> {
         self.view.reach()
     }
 
-    fn folded_to(&self) -> Position {
-        self.folded_to
+    fn reads_after(&self) -> Position {
+        match (self.last, self.basis) {
+            (None, _) => Position::START,
+            (Some(last), Basis::Snapshot) => last.position.just_before(),
+            (Some(last), _) => last.position,
+        }
+    }
+
+    fn is_unproven(&self) -> bool {
+        self.basis == Basis::Snapshot
+    }
+
+    fn offer(&mut self, event: &RecordedEvent) -> Result<bool> {
+        if let Some(last) = self.last
+            && event.position() <= last.position
+        {
+            if event.id() == last.event_id && self.is_unproven() {
+                self.basis = Basis::ProvenSnapshot;
+            }
+            return Ok(true);
+        }
+        if self.is_unproven() {
+            return Ok(false);
+        }
+        self.take(event)?;
+        Ok(true)
     }
 
     fn take(&mut self, event: &RecordedEvent) -> Result<()> {
+        self.last = Some(At::event(event));
         self.since_snapshot.add(event.byte_count());
         self.view.evolve(&mut self.state, event)
     }
 
     async fn restore(&mut self, snapshots: &Snapshots) -> Result<()> {
-        if let Some((key, own)) = self.snapshots(snapshots)?
+        // The newest event alone is as quick to read as it is to check.
+        if self.reach() == Reach::All
+            && let Some((key, own)) = self.snapshots(snapshots)?
             && let Some(restored) = own.load(key).await
         {
             self.state = restored.state;
-            self.folded_to = restored.position;
+            self.last = Some(restored.at);
+            self.basis = Basis::Snapshot;
             self.since_snapshot = restored.progress;
         }
         Ok(())
@@ -152,17 +198,21 @@ impl<V: View> Slot for Folding<'_, V> {
             own.drop_ahead(key).await;
         }
         self.state = self.view.initial();
-        self.folded_to = Position::START;
+        (self.last, self.basis) = (None, Basis::Nothing);
         self.since_snapshot = Progress::default();
         Ok(())
     }
 
-    async fn consider_snapshot(&mut self, snapshots: &Snapshots, position: Position) -> Result<()> {
-        if let Some((key, own)) = self.snapshots(snapshots)? {
-            if self.folded_to > Position::START {
+    async fn consider_snapshot(&mut self, snapshots: &Snapshots) -> Result<()> {
+        if self.reach() == Reach::All
+            && let Some(last) = self.last
+            && let Some((key, own)) = self.snapshots(snapshots)?
+        {
+            if self.basis == Basis::ProvenSnapshot {
                 own.used();
             }
-            let at = At { version: None, position };
+            // A view is no stream's, though its events may be.
+            let at = At { version: None, ..last };
             own.consider(|| Some(key), at, &self.state, &mut self.since_snapshot).await;
         }
         Ok(())

@@ -20,6 +20,9 @@ use crate::read::Scan;
 use crate::snapshots::Snapshots;
 
 /// An event store in memory. Cloning it gives another handle on the same log.
+///
+/// Its answers are ready at once: no call ever waits, and none yields to the runtime, on which this crate does not depend. A
+/// task that calls it in a long loop keeps a current-thread runtime to itself, unless it yields (`tokio::task::yield_now`).
 #[derive(Clone)]
 pub struct MemoryStore {
     state: Arc<RwLock<State>>,

@@ -141,6 +141,7 @@ proptest! {
                 key: SnapshotKey::stream(loaded.stream().clone()),
                 version: events[at].version(),
                 position: events[at].position(),
+                event_id: events[at].id(),
                 schema_version: 1,
                 state: Payload::from_serialize(&walked(&events[..=at])).unwrap(),
                 taken_at: events[at].recorded_at(),

@@ -171,7 +171,8 @@ impl<V: Values> Branches<'_, V> {
         } else {
             let _ = write!(from, " JOIN {schema}.events e ON e.global_position = t0.position");
         }
-        self.scope(filter, &mut conditions)?;
+        let is_led_by_tag = item.is_some_and(|item| !item.tag_set().is_empty() && has_payload(item));
+        self.scope(filter, if is_led_by_tag { LOOKED_AT } else { LOOKED_UP }, &mut conditions)?;
         self.event_types(types, &mut conditions)?;
         if let Some(item) = item {
             self.payload(item, &mut conditions)?;
@@ -183,7 +184,7 @@ impl<V: Values> Branches<'_, V> {
     /// is the caller's to add ([`in_versions`]).
     fn in_stream(&mut self, filter: &Filter) -> Result<Branch> {
         let mut conditions = Vec::new();
-        self.scope(filter, &mut conditions)?;
+        self.scope(filter, LOOKED_AT, &mut conditions)?;
         if let Some(items) = filter.items() {
             let mut any = Vec::new();
             for item in items {
@@ -212,13 +213,14 @@ impl<V: Values> Branches<'_, V> {
         Ok(self.values.text(tag.as_str())? + "::text")
     }
 
-    fn scope(&mut self, filter: &Filter, conditions: &mut Vec<String>) -> Result<()> {
+    fn scope(&mut self, filter: &Filter, equals: &str, conditions: &mut Vec<String>) -> Result<()> {
         let scope = filter.scope();
         if let Some(tenant) = scope.tenant() {
-            conditions.push(format!("e.tenant_id = {}", self.values.uuid(tenant.as_uuid())?));
+            conditions.push(format!("e.tenant_id {equals} {}", self.values.uuid(tenant.as_uuid())?));
         }
         if let Some(aggregate_type) = scope.aggregate_type() {
-            conditions.push(format!("e.aggregate_type = {}", self.values.text(aggregate_type.as_str())?));
+            conditions
+                .push(format!("e.aggregate_type {equals} {}", self.values.text(aggregate_type.as_str())?));
         }
         if let Some(from) = scope.occurred_from() {
             conditions.push(format!("e.timestamp >= {}", self.values.time(from)?));
@@ -276,6 +278,16 @@ impl<V: Values> Branches<'_, V> {
     }
 }
 
+/// Equal, and an index may lead to it.
+const LOOKED_UP: &str = "=";
+/// Equal, which no index can look up: for what is narrow enough by another. A planner whose statistics are old would
+/// otherwise read all that a tenant has.
+const LOOKED_AT: &str = "IS NOT DISTINCT FROM";
+
+fn has_payload(item: &FilterItem) -> bool {
+    !item.all_of_payload().is_empty() || !item.any_of_payload().is_empty()
+}
+
 fn all_of(conditions: &[String]) -> String {
     if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") }
 }
@@ -290,6 +302,9 @@ pub(crate) fn first_match(
     filter: &Filter,
 ) -> Result<(String, Vec<String>)> {
     let mut values = Listed::default();
+    if let Some(query) = first_match_in_tenant(schema, filter, &mut values)? {
+        return Ok((query, values.0));
+    }
     let mut branches = Branches { schema, index, values: &mut values }.of(filter)?;
     if let Some(stream) = filter.scope().stream() {
         let id = values.uuid(stream.aggregate_id())?;
@@ -306,4 +321,42 @@ pub(crate) fn first_match(
         .collect::<Vec<_>>()
         .join(" UNION ALL ");
     Ok((format!("SELECT min(position) FROM ({union} OFFSET 0) AS matching"), values.0))
+}
+
+/// The same for a filter of tags and types that is narrowed to a tenant and to nothing else, as a tenant's view has them.
+fn first_match_in_tenant(
+    schema: &SchemaName,
+    filter: &Filter,
+    values: &mut Listed,
+) -> Result<Option<String>> {
+    let scope = filter.scope();
+    let Some(tenant) = scope.tenant() else { return Ok(None) };
+    if scope.stream().is_some()
+        || scope.aggregate_type().is_some()
+        || scope.occurred_from().is_some()
+        || scope.occurred_until().is_some()
+        || filter.items().is_some_and(|items| items.iter().any(has_payload))
+    {
+        return Ok(None);
+    }
+    let tenant = values.uuid(tenant.as_uuid())?;
+    let mut matches = Vec::new();
+    let mut add = |tags: Vec<String>, types: Vec<String>| {
+        let (tags, types) = (tags.join(", "), types.join(", "));
+        matches.push(format!(
+            "{schema}.first_match_in_tenant(ARRAY[{tags}]::text[], ARRAY[{types}]::text[], {tenant}, $2)"
+        ));
+    };
+    match filter.items() {
+        None => add(Vec::new(), Vec::new()),
+        Some(items) => {
+            for item in items {
+                let tags = item.tag_set().iter().map(|tag| values.text(tag.as_str()));
+                let tags = tags.collect::<Result<_>>()?;
+                let types = item.event_type_set().iter().map(|each| values.text(each.as_str()));
+                add(tags, types.collect::<Result<_>>()?);
+            }
+        }
+    }
+    Ok(Some(format!("SELECT min(position) FROM (VALUES ({})) AS matching (position)", matches.join("), ("))))
 }

@@ -20,7 +20,7 @@ pub(crate) const LOG_LOCK_CLASS: i32 = 0x4553_4c47;
 const MIGRATION_LOCK_CLASS: i32 = 0x4553_4d47;
 
 /// What to run to come from the version that is its index to the next.
-const MIGRATIONS: [&[&str]; 2] = [
+const MIGRATIONS: [&[&str]; 3] = [
     &[
         include_str!("sql/tables.sql"),
         include_str!("sql/archive.sql"),
@@ -30,6 +30,7 @@ const MIGRATIONS: [&[&str]; 2] = [
     ],
     // Arrays are taken apart without a table for each of them (ADR 17).
     &[include_str!("sql/append.sql")],
+    &[include_str!("sql/snapshot_events.sql"), include_str!("sql/first_match_in_tenant.sql")],
 ];
 
 /// Brings the log in `schema` up to date, creating it if need be, and returns its id. Several processes may do so at

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Error, Payload, Position, Result, Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore, SnapshotSubject,
-    TenantId, Version,
+    Error, EventId, Payload, Position, Result, Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore,
+    SnapshotSubject, TenantId, Version,
 };
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -40,7 +40,13 @@ impl SnapshotStore for PostgresStore {
                 .bind(snapshot.position.to_i64())
                 .bind(schema_version),
         };
-        let rows = log.write(save.bind(snapshot.state.as_json().to_owned()).bind(snapshot.taken_at)).await?;
+        let rows = log
+            .write(
+                save.bind(snapshot.state.as_json().to_owned())
+                    .bind(snapshot.taken_at)
+                    .bind(snapshot.event_id.as_uuid()),
+            )
+            .await?;
         Ok(if rows > 0 { SnapshotSaved::Saved } else { SnapshotSaved::Stale })
     }
 
@@ -102,6 +108,7 @@ fn decode(row: &PgRow, key: &SnapshotKey) -> Result<Snapshot> {
         key: key.clone(),
         version: version.map(Version::try_from).transpose()?,
         position: Position::try_from(row.try_get::<i64, _>(1).map_err(broken)?)?,
+        event_id: EventId::new(row.try_get(5).map_err(broken)?)?,
         schema_version: u32::try_from(schema_version)
             .map_err(|_| Error::corrupt("a stored schema version is negative"))?,
         state: Payload::from_stored(json_text(row, 3)?)?,

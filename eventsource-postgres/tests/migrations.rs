@@ -51,6 +51,28 @@ async fn schemas_are_logs_of_their_own() {
 }
 
 #[tokio::test]
+async fn an_older_log_is_brought_up_to_date() {
+    let config = config("older").await;
+    let store = PostgresStore::connect(config.clone()).await.unwrap();
+    store.append(one("A")).await.unwrap();
+    run(
+        store.pool(),
+        "ALTER TABLE snapshots DROP COLUMN event_id; ALTER TABLE view_snapshots DROP COLUMN event_id;
+         INSERT INTO snapshots (aggregate_id, aggregate_type, version, position, state)
+             VALUES (gen_random_uuid(), 'Known', 1, 1, '{}'), (gen_random_uuid(), 'Unknown', 1, 7, '{}');
+         INSERT INTO view_snapshots VALUES ('a view', '', gen_random_uuid(), 1, 1, '{}', now());
+         DELETE FROM eventsource_migrations WHERE version > 1;",
+    )
+    .await;
+    store.close().await.unwrap();
+    let store = PostgresStore::connect(config).await.unwrap();
+    assert_eq!(run(store.pool(), "SELECT 1 FROM snapshots JOIN events USING (event_id)").await, 1);
+    assert_eq!(run(store.pool(), "SELECT 1 FROM snapshots").await, 2);
+    assert_eq!(run(store.pool(), "SELECT 1 FROM view_snapshots").await, 0);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_newer_log_is_refused() {
     let config = config("newer").await;
     let store = PostgresStore::connect(config.clone()).await.unwrap();

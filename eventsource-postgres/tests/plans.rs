@@ -8,10 +8,13 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use eventsource_core::{Append, EventStore, EventStoreExt, ExpectedVersion, Filter, FilterItem, ReadOptions};
+use eventsource_core::{
+    Append, EventStore, EventStoreExt, ExpectedVersion, Filter, FilterItem, ReadOptions, TenantId,
+};
 use eventsource_postgres::PostgresStore;
 use sqlx::{PgConnection, Row as _};
 use support::{config, order, run, tagged};
+use uuid::Uuid;
 
 /// Enough that a scan of everything shows.
 const MANY: &str = "
@@ -39,6 +42,14 @@ fn appends(number: usize) -> Vec<Append> {
         // By generated SQL.
         Filter::any_of([tag().all_payload("customer_id", 7).unwrap()]).unwrap(),
         Filter::any_of([tag()]).unwrap().in_stream(order()),
+        // As a tenant's view has them; everything bulky is this tenant's.
+        Filter::any_of([tag()]).unwrap().in_tenant(bulky()),
+        Filter::any_of([tag().tag("bulk", "1").unwrap()]).unwrap().in_tenant(bulky()),
+        Filter::any_of([tag().event_types(["Type0", "Type1"]).unwrap()]).unwrap().in_tenant(bulky()),
+        Filter::event_types([format!("Nowhere{number}")]).unwrap().in_tenant(bulky()),
+        Filter::all().in_stream(order()).in_tenant(bulky()),
+        Filter::any_of([tag().all_payload("customer_id", 7).unwrap()]).unwrap().in_tenant(bulky()),
+        Filter::all().in_tenant(TenantId::new(Uuid::now_v7()).unwrap()),
     ];
     let append = || {
         let event = tagged("Checked", &format!("new-{number}"));
@@ -47,6 +58,10 @@ fn appends(number: usize) -> Vec<Append> {
     // Without a condition it is another function.
     let exact = Append::to_stream(order(), ExpectedVersion::Any, [tagged("Checked", "exact")]);
     filters.into_iter().map(|filter| append().fail_if(filter)).chain([append(), exact]).collect()
+}
+
+fn bulky() -> TenantId {
+    TenantId::new(Uuid::from_u128(1)).unwrap()
 }
 
 /// Counts what an append reads, statistics aside: `most` index entries, and nothing by a scan of a table.

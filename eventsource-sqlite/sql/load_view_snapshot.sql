@@ -1,2 +1,2 @@
-SELECT NULL, position, schema_version, state, created_at FROM view_snapshots
+SELECT NULL, position, schema_version, state, created_at, event_id FROM view_snapshots
 WHERE name = ?1 AND filter = ?2 AND tenant_id = ?3

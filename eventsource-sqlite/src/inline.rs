@@ -10,7 +10,8 @@ use rusqlite::{Connection, Transaction};
 use crate::error::failed;
 use crate::inline_view::SqliteInlineView;
 use crate::projection::{self, of_store};
-use crate::store::{Ending, SqliteStore};
+use crate::store::SqliteStore;
+use crate::write::Ending;
 use crate::{checkpoints, filter, read, schema};
 
 /// How many events are applied at a time.

@@ -1,14 +1,14 @@
 use async_trait::async_trait;
 use eventsource_core::{
-    Error, Payload, Position, Result, Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore, SnapshotSubject,
-    Version,
+    Error, EventId, Payload, Position, Result, Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore,
+    SnapshotSubject, Version,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use uuid::Uuid;
 
 use crate::error::failed;
-use crate::row::{column, text, time};
+use crate::row::{column, text, time, uuid};
 use crate::store::SqliteStore;
 use crate::write::Ending;
 
@@ -50,7 +50,7 @@ fn save(connection: &Connection, snapshot: &Snapshot) -> Result<SnapshotSaved> {
     let saving = |error| failed("saving a snapshot", error);
     let tenant = snapshot.key.tenant().map(|tenant| tenant.as_uuid().into_bytes());
     let (position, taken_at) = (snapshot.position.to_i64(), snapshot.taken_at.timestamp_micros());
-    let state = snapshot.state.as_json();
+    let (state, event_id) = (snapshot.state.as_json(), snapshot.event_id.as_uuid().into_bytes());
     let rows = match snapshot.key.subject() {
         SnapshotSubject::Stream(stream) => connection
             .prepare_cached(include_str!("../sql/save_snapshot.sql"))
@@ -64,6 +64,7 @@ fn save(connection: &Connection, snapshot: &Snapshot) -> Result<SnapshotSaved> {
                 tenant,
                 state,
                 taken_at,
+                event_id,
             ]),
         SnapshotSubject::View { name, filter } => connection
             .prepare_cached(include_str!("../sql/save_view_snapshot.sql"))
@@ -76,6 +77,7 @@ fn save(connection: &Connection, snapshot: &Snapshot) -> Result<SnapshotSaved> {
                 snapshot.schema_version,
                 state,
                 taken_at,
+                event_id,
             ]),
     }
     .map_err(saving)?;
@@ -104,6 +106,7 @@ fn decode(row: &Row<'_>, key: SnapshotKey) -> Result<Snapshot> {
         key,
         version: column::<Option<i64>>(row, 0)?.map(Version::try_from).transpose()?,
         position: Position::try_from(column::<i64>(row, 1)?)?,
+        event_id: EventId::new(uuid(row, 5)?)?,
         schema_version: column(row, 2)?,
         state: Payload::from_stored(text(row, 3)?)?,
         taken_at: time(row, 4)?,

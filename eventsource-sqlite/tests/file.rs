@@ -24,7 +24,7 @@ async fn the_file_is_marked_and_in_wal_mode() {
         |name| own.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
     assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
     assert_eq!(pragma("application_id"), 0x4576_5374_i64.into());
-    assert_eq!(pragma("user_version"), 1_i64.into());
+    assert_eq!(pragma("user_version"), 2_i64.into());
     store.close().await.unwrap();
 }
 
@@ -37,6 +37,31 @@ async fn a_foreign_database_is_refused_and_left_as_it_is() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains("not an event store's"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date() {
+    let (_directory, path) = fresh();
+    let store = open(&path).await;
+    store.append(one("A")).await.unwrap();
+    store.close().await.unwrap();
+    let own = Connection::open(&path).unwrap();
+    own.execute_batch(
+        "ALTER TABLE snapshots DROP COLUMN event_id; ALTER TABLE view_snapshots DROP COLUMN event_id;
+         INSERT INTO snapshots (aggregate_id, aggregate_type, version, position, schema_version, state, created_at)
+             VALUES (x'01', 'Known', 1, 1, 1, '{}', 0), (x'02', 'Unknown', 1, 7, 1, '{}', 0);
+         INSERT INTO view_snapshots (name, filter, tenant_id, position, schema_version, state, created_at)
+             VALUES ('a view', zeroblob(32), zeroblob(16), 1, 1, '{}', 0);
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(own);
+    open(&path).await.close().await.unwrap();
+    let own = Connection::open(&path).unwrap();
+    let text = |sql: &str| own.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    let kept = "SELECT group_concat(aggregate_type) FROM snapshots JOIN events USING (event_id)";
+    assert_eq!(text(&kept.replace("(aggregate_type)", "(snapshots.aggregate_type)")), "Known");
+    assert_eq!(text("SELECT count(*) || ' ' || (SELECT count(*) FROM view_snapshots) FROM snapshots"), "1 0");
 }
 
 #[tokio::test]

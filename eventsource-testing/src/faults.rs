@@ -8,8 +8,8 @@ pub enum Fault {
     None,
     /// It never reaches the store, and the caller is told so: `Unavailable`.
     BeforeCommit,
-    /// The store answers, and the answer is lost: `OutcomeUnknown` for an append, `Unavailable` for anything
-    /// else.
+    /// The store answers, and the answer is lost: `OutcomeUnknown` for what changes something, `Unavailable` for what asks,
+    /// and for snapshots.
     AfterCommit,
     /// It reaches the store late.
     Late(Duration),

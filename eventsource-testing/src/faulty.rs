@@ -1,14 +1,17 @@
+mod checkpoints;
+mod dead_letters;
+mod leases;
+mod log;
+mod outbox;
+mod snapshots;
+
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
-use async_trait::async_trait;
-use eventsource_core::{
-    Append, Appended, Capabilities, Changes, Error, EventStore, Filter, Page, Position, ReadOptions, Result,
-    Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore, StreamId, Version,
-};
+use eventsource_core::{Error, Result};
 
 use crate::{Fault, Faults};
 
@@ -32,42 +35,100 @@ use crate::{Fault, Faults};
 /// # Ok::<(), eventsource_core::Error>(())
 /// # }).unwrap();
 /// ```
+///
+/// Whatever the store keeps beside the log goes wrong as well: snapshots, checkpoints, dead letters, leases, the outbox.
+/// Each kind of call has its own faults, counted from 1. So a consumer or a relay can be run on a bad network:
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// use eventsource_consumers::{Consumer, each_event};
+/// use eventsource_core::{CheckpointStore, ConsumerName, EventStoreExt, NewEvent};
+/// use eventsource_memory::MemoryStore;
+/// use eventsource_testing::{Fault, Faults, Faulty};
+///
+/// let store = Faulty::new(MemoryStore::new()).on_checkpoints(Faults::none().nth(2, Fault::AfterCommit));
+/// store.append_events(vec![NewEvent::new("Paid", &())?]).await?;
+/// let handler = each_event(|_, _| async { Ok(()) });
+/// Consumer::new("receipts", store.clone())?.run_until_caught_up(handler).await?;
+///
+/// let checkpoint = store.load_checkpoint(&ConsumerName::new("receipts")?).await?.expect("it was saved");
+/// assert_eq!((checkpoint.events_processed, store.faults_met()), (1, 1));
+/// # Ok::<(), eventsource_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Faulty<S> {
     store: S,
-    on_append: Arc<Mutex<Faults>>,
-    on_read: Arc<Mutex<Faults>>,
-    on_snapshots: Arc<Mutex<Faults>>,
+    lines: [Line; Kind::COUNT],
     met: Arc<AtomicU64>,
+}
+
+/// The faults of one kind of call.
+type Line = Arc<Mutex<Faults>>;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Append,
+    Read,
+    Snapshots,
+    Checkpoints,
+    DeadLetters,
+    Leases,
+    Outbox,
+}
+
+impl Kind {
+    const COUNT: usize = Self::Outbox as usize + 1;
 }
 
 impl<S> Faulty<S> {
     /// A store without faults yet.
     #[must_use]
     pub fn new(store: S) -> Self {
-        let none = || Arc::new(Mutex::new(Faults::none()));
-        Self { store, on_append: none(), on_read: none(), on_snapshots: none(), met: Arc::default() }
+        let lines = std::array::from_fn(|_| Arc::new(Mutex::new(Faults::none())));
+        Self { store, lines, met: Arc::default() }
     }
 
     /// Sets what appends meet.
     #[must_use]
-    pub fn on_append(mut self, faults: Faults) -> Self {
-        self.on_append = Arc::new(Mutex::new(faults));
-        self
+    pub fn on_append(self, faults: Faults) -> Self {
+        self.on(Kind::Append, faults)
     }
 
-    /// Sets what reading the log meets: pages, the head, streams' versions.
+    /// Sets what reading the log meets: pages, the head, streams' versions, which log it is.
     #[must_use]
-    pub fn on_read(mut self, faults: Faults) -> Self {
-        self.on_read = Arc::new(Mutex::new(faults));
-        self
+    pub fn on_read(self, faults: Faults) -> Self {
+        self.on(Kind::Read, faults)
     }
 
     /// Sets what saving, loading and deleting snapshots meets.
     #[must_use]
-    pub fn on_snapshots(mut self, faults: Faults) -> Self {
-        self.on_snapshots = Arc::new(Mutex::new(faults));
-        self
+    pub fn on_snapshots(self, faults: Faults) -> Self {
+        self.on(Kind::Snapshots, faults)
+    }
+
+    /// Sets what loading, saving, resetting, listing and deleting checkpoints meets.
+    #[must_use]
+    pub fn on_checkpoints(self, faults: Faults) -> Self {
+        self.on(Kind::Checkpoints, faults)
+    }
+
+    /// Sets what whatever is done with dead letters meets.
+    #[must_use]
+    pub fn on_dead_letters(self, faults: Faults) -> Self {
+        self.on(Kind::DeadLetters, faults)
+    }
+
+    /// Sets what a group's members meet: announcing themselves, and their leases.
+    #[must_use]
+    pub fn on_leases(self, faults: Faults) -> Self {
+        self.on(Kind::Leases, faults)
+    }
+
+    /// Sets what relays meet: claims, settlements, and whatever else is done with the outbox.
+    #[must_use]
+    pub fn on_outbox(self, faults: Faults) -> Self {
+        self.on(Kind::Outbox, faults)
     }
 
     /// How many calls have met a fault: a test should see that some did.
@@ -82,25 +143,29 @@ impl<S> Faulty<S> {
         &self.store
     }
 
-    fn next(&self, faults: &Mutex<Faults>) -> Fault {
-        let fault = faults.lock().unwrap_or_else(PoisonError::into_inner).next_fault();
+    fn on(mut self, kind: Kind, faults: Faults) -> Self {
+        self.lines[kind as usize] = Arc::new(Mutex::new(faults));
+        self
+    }
+
+    /// A call that leaves everything as it is: whether it was carried out is of no account.
+    async fn asking<T>(&self, kind: Kind, call: impl Future<Output = Result<T>>) -> Result<T> {
+        through(self.next(kind), call, || Error::unavailable("the answer was lost on its way")).await
+    }
+
+    /// A call that changes something, and so may have done that when its answer is lost.
+    async fn changing<T>(&self, kind: Kind, call: impl Future<Output = Result<T>>) -> Result<T> {
+        through(self.next(kind), call, || Error::outcome_unknown("the answer was lost on its way")).await
+    }
+
+    fn next(&self, kind: Kind) -> Fault {
+        let line = &self.lines[kind as usize];
+        let fault = line.lock().unwrap_or_else(PoisonError::into_inner).next_fault();
         if fault != Fault::None {
             self.met.fetch_add(1, Ordering::SeqCst);
         }
         fault
     }
-
-    async fn read<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        through(self.next(&self.on_read), call, unanswered).await
-    }
-
-    async fn snapshot<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        through(self.next(&self.on_snapshots), call, unanswered).await
-    }
-}
-
-fn unanswered() -> Error {
-    Error::unavailable("the answer was lost on its way")
 }
 
 async fn through<T>(
@@ -141,53 +206,4 @@ async fn polled<T>(future: impl Future<Output = T>, polls: u32) -> Option<T> {
         if answer.is_pending() && left == 0 { Poll::Ready(None) } else { answer }
     })
     .await
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl<S: EventStore> EventStore for Faulty<S> {
-    async fn append(&self, append: Append) -> Result<Appended> {
-        let lost = || Error::outcome_unknown("the answer was lost on its way");
-        through(self.next(&self.on_append), self.store.append(append), lost).await
-    }
-
-    async fn read_page(&self, filter: &Filter, options: &ReadOptions) -> Result<Page> {
-        self.read(self.store.read_page(filter, options)).await
-    }
-
-    async fn head(&self) -> Result<Position> {
-        self.read(self.store.head()).await
-    }
-
-    async fn stream_version(&self, stream: &StreamId) -> Result<Option<Version>> {
-        self.read(self.store.stream_version(stream)).await
-    }
-
-    fn changes(&self) -> Changes {
-        self.store.changes()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.store.close().await
-    }
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl<S: SnapshotStore> SnapshotStore for Faulty<S> {
-    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<SnapshotSaved> {
-        self.snapshot(self.store.save_snapshot(snapshot)).await
-    }
-
-    async fn load_snapshot(&self, key: &SnapshotKey) -> Result<Option<Snapshot>> {
-        self.snapshot(self.store.load_snapshot(key)).await
-    }
-
-    async fn delete_snapshot(&self, key: &SnapshotKey) -> Result<()> {
-        self.snapshot(self.store.delete_snapshot(key)).await
-    }
 }

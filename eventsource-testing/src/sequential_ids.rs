@@ -1,10 +1,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use eventsource_core::{EventId, NewEvent};
+use eventsource_core::{EventId, EventIds, NewEvent};
 use uuid::Uuid;
 
 /// Ids that are the same in every run: 1, 2, 3, …, written as UUIDs. Clones count on together.
+///
+/// Hand a clone to a `Repository`, a `DecisionMaker` or a `UnitOfWork`, and their events have such ids as well.
 ///
 /// ```
 /// use eventsource_core::NewEvent;
@@ -43,5 +45,11 @@ impl SequentialIds {
     #[must_use]
     pub fn give(&self, events: impl IntoIterator<Item = NewEvent>) -> Vec<NewEvent> {
         events.into_iter().map(|event| event.id(self.next_id())).collect()
+    }
+}
+
+impl EventIds for SequentialIds {
+    fn next_id(&self) -> EventId {
+        Self::next_id(self)
     }
 }

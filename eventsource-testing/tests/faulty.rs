@@ -89,6 +89,7 @@ async fn snapshots_have_faults_of_their_own() {
         key: key.clone(),
         version: None,
         position: Position::from_raw(1),
+        event_id: SequentialIds::new().next_id(),
         schema_version: 1,
         state: Payload::from_json("1").unwrap(),
         taken_at: ManualClock::at("2026-01-02T09:00:00Z").now(),

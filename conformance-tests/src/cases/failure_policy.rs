@@ -1,15 +1,19 @@
 //! A poison event under each policy: nothing is dropped, and nobody waits who need not.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use eventsource_consumers::{DeadLetterOffice, FailurePolicy, Outcome, each_event, each_page};
+use eventsource_consumers::{
+    Consumer, DeadLetterOffice, FailurePolicy, OrderingKey, Outcome, each_event, each_page,
+};
 use eventsource_core::{
     Append, ConsumerName, DeadLetterQuery, DeadLetterState, ErrorKind, Position, RecordedEvent,
 };
 use tokio::time::timeout;
 
+use crate::bad_network::BadNetwork;
 use crate::consuming::{Diary, consumer, quick};
 use crate::given::{event, log_of, positions, refused, tagged};
 use crate::{CaseResult, Cx};
@@ -159,5 +163,34 @@ pub async fn of_a_page_that_fails_the_culprit_is_found(cx: Cx) -> CaseResult {
     assert_eq!(handled, [log[0], log[2], log[3], log[4], log[5]]);
     let parked = cx.dead_letters().dead_letters(&query()).await?;
     assert_eq!((parked.len(), parked[0].position), (1, log[1]));
+    Ok(())
+}
+
+pub async fn whatever_answers_are_lost_every_event_is_handled_or_parked(cx: Cx) -> CaseResult {
+    let of = |number: usize| {
+        let name = if number % 11 == 3 { "Poison" } else { "Good" };
+        tagged(name, "customer", &(number % 8).to_string())
+    };
+    cx.store().append(Append::events((0..60).map(of))).await?;
+    let (mut handled, mut parked, mut poisoned) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for event in log_of(cx.store()).await? {
+        if event.event_type() == "Poison" {
+            poisoned.insert(event.tags().to_vec());
+        }
+        let list = if poisoned.contains(event.tags()) { &mut parked } else { &mut handled };
+        list.push(event.position());
+    }
+    let (network, diary) = (BadNetwork::before(&cx), Diary::default());
+    let consumer = Consumer::new("orders", network.consumer_store())?
+        .page_size(7)
+        .poll_interval(Duration::from_millis(10))
+        .policy(quick(FailurePolicy::park_and_hold()).attempts(2))
+        .ordering_key(OrderingKey::tag("customer"));
+    let run = consumer.run_until_caught_up(diary.handler());
+    assert_eq!(timeout(PATIENCE, run).await??, Outcome::CaughtUp);
+    network.was_bad()?;
+    assert_eq!(diary.handled(), handled);
+    let letters = cx.dead_letters().dead_letters(&query()).await?;
+    assert_eq!(letters.iter().map(|letter| letter.position).collect::<Vec<_>>(), parked);
     Ok(())
 }

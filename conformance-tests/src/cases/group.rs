@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use eventsource_consumers::{Consumer, ConsumerGroup, GroupOptions};
-use eventsource_core::{Append, ConsumerName, ErrorKind};
+use eventsource_core::{Append, ConsumerName, ErrorKind, ExpectedVersion};
 use tokio::time::{sleep, timeout};
 
+use crate::bad_network::BadNetwork;
 use crate::chaos::{self, Crew, Deeds, LEASE, Scribe, Watch, Writers};
-use crate::given::{events, log_of, refused};
+use crate::given::{events, log_of, refused, stream};
 use crate::witness::{Consumption, Delivery, Witness};
 use crate::{CaseResult, Cx};
 
@@ -117,6 +118,40 @@ pub async fn members_that_are_paused_and_killed_lose_and_reorder_nothing(cx: Cx)
         checkpoints: watch.finish().await?,
     };
     chaos::tell(&cx, &consumption, scribe.fenced(), blows);
+    let log = log_of(&**cx.store()).await?;
+    Ok(Witness::of(&log).judge_consumption(&consumption)?)
+}
+
+pub async fn members_whose_calls_are_lost_lose_and_reorder_nothing(cx: Cx) -> CaseResult {
+    let (deeds, network) = (Deeds::default(), BadNetwork::before(&cx));
+    let streams = [stream(), stream(), stream()];
+    for _ in 0..10 {
+        let append = Append::events(events(2));
+        let append = streams.iter().fold(append, |append, stream| {
+            append.and_stream(stream.clone(), ExpectedVersion::Any, events(2))
+        });
+        cx.store().append(append).await?;
+    }
+    let options = GroupOptions::partitions(3).lease(LEASE);
+    let member = || {
+        let consumer = Consumer::new("chaos", network.consumer_store())?
+            .page_size(4)
+            .poll_interval(Duration::from_millis(50));
+        Ok(ConsumerGroup::new(consumer, network.group_store(), options))
+    };
+    let groups = (0..2).map(|_| member()).collect::<CaseResult<Vec<_>>>()?;
+    let controls: Vec<_> = groups.iter().map(ConsumerGroup::control).collect();
+    let running: Vec<_> = groups.into_iter().map(|each| tokio::spawn(each.run(deeds.handler()))).collect();
+    chaos::until_handled(&cx, async || Ok(deeds.list())).await?;
+    for control in controls {
+        control.stop();
+    }
+    for each in running {
+        timeout(PATIENCE, each).await???;
+    }
+    network.was_bad()?;
+    let consumption =
+        Consumption { handled: deeds.list(), delivery: Delivery::AtLeastOnce, saves: vec![], checkpoints: vec![] };
     let log = log_of(&**cx.store()).await?;
     Ok(Witness::of(&log).judge_consumption(&consumption)?)
 }

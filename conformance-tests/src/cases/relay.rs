@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::cases::outbox::{given, outbox_of};
 use crate::given::{event, events, log_of, names, refused, stream};
 use crate::publishing::{Mood, Moody};
-use crate::{CaseResult, Cx, Failure, Setup, chaos, random};
+use crate::{CaseResult, Cx, Failure, Setup, bad_network, chaos, random};
 
 use ExpectedVersion::Any;
 
@@ -267,6 +267,27 @@ pub async fn whatever_fails_every_event_is_published_and_streams_in_order(cx: Cx
     );
     publisher.is_complete(&log_of(cx.store()).await?)?;
     Ok(())
+}
+
+pub async fn whatever_answers_are_lost_every_event_is_published_and_streams_in_order(cx: Cx) -> CaseResult {
+    let (cx, outbox, clock) = given(&cx).await?;
+    let count = append_to_streams(cx.clone()).await?;
+    let (publisher, lossy) = (Arc::new(Moody::good()), bad_network::outbox(&cx, outbox.clone()));
+    let relay = Relay::new(Arc::new(lossy.clone()), publisher.clone(), quick().batch(5).lease(LEASE))?;
+    let publishing = async {
+        while is_busy(&*outbox).await? {
+            match relay.drain().await {
+                Err(error) if !error.is_retryable() => return Err(error.into()),
+                // Whatever is in nobody's hands comes again when its lease has run out.
+                _ => clock.advance(LEASE * 2),
+            }
+        }
+        CaseResult::Ok(())
+    };
+    timeout(PATIENCE, publishing).await??;
+    assert!(lossy.faults_met() > 0, "no call was lost");
+    assert_eq!(outbox.statistics().await?, all_published(usize::try_from(count)?));
+    publisher.is_complete(&log_of(cx.store()).await?)
 }
 
 async fn is_busy(outbox: &dyn Outbox) -> CaseResult<bool> {

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use eventsource_core::{
-    Append, Capability, ErrorKind, EventStore, Filter, Payload, Position, ReadOptions, RecordedEvent,
-    Repository, Snapshot, SnapshotKey, SnapshotPolicy, SnapshotSaved, SnapshotStore, Snapshots, StreamId,
-    Version,
+    AggregateRoot, Append, Boundary, Capability, DecisionMaker, DomainEvent, ErrorKind, EventId, EventStore,
+    ExpectedVersion, Filter, Payload, Position, ReadOptions, Repository, Snapshot, SnapshotKey,
+    SnapshotPolicy, SnapshotSaved, SnapshotStore, Snapshots, StreamId, UnitOfWork, Version,
 };
 use proptest::prelude::RngExt;
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
-use super::repositories::{Purse, PurseCommand, filled};
+use super::repositories::{Purse, PurseCommand, PurseEvent, filled};
 use crate::given::{events, refused, stream, stream_of, tag, tenant, time};
-use crate::{CaseResult, Cx, Failure, random};
+use crate::{CaseResult, Cx, Failure, Setup, random};
 
+use ExpectedVersion::Any;
 use SnapshotSaved::{Saved, Stale};
 
 /// A snapshot of a stream at this version, whose state says so.
@@ -23,6 +24,7 @@ fn of_stream(stream: &StreamId, version: u64) -> CaseResult<Snapshot> {
         key: SnapshotKey::stream(stream.clone()),
         version: Some(Version::new(version)?),
         position: Position::from_raw(version * 10),
+        event_id: EventId::new(Uuid::from_u128(7))?,
         schema_version: 1,
         state: Payload::from_serialize(&version)?,
         taken_at: time("2026-01-02T03:04:05.678901Z"),
@@ -35,6 +37,7 @@ fn of_view(key: SnapshotKey, position: u64) -> CaseResult<Snapshot> {
         key,
         version: None,
         position: Position::from_raw(position),
+        event_id: EventId::new(Uuid::from_u128(7))?,
         schema_version: 1,
         state: Payload::from_serialize(&position)?,
         taken_at: time("2026-01-02T03:04:05.678901Z"),
@@ -278,10 +281,10 @@ pub async fn a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded(cx: C
     let key = SnapshotKey::stream(stream.clone());
     let fifth =
         cx.store().read_page(&Filter::all().in_stream(stream.clone()), &ReadOptions::new().limit(5)).await?;
-    let lies =
-        fifth.events.last().map(RecordedEvent::position).ok_or_else(|| Failure::new("it was filled"))?;
+    let lies = fifth.events.last().ok_or_else(|| Failure::new("it was filled"))?;
     let good = Snapshot {
-        position: lies,
+        position: lies.position(),
+        event_id: lies.id(),
         state: Payload::from_serialize(&Purse { cents: 5, movements: 5 })?,
         ..of_stream(&stream, 5)?
     };
@@ -292,8 +295,8 @@ pub async fn a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded(cx: C
         (Snapshot { schema_version: 2, ..good.clone() }, [1, 1, 0, 0]),
         (Snapshot { state: Payload::from_json(r#"{"cents":"five"}"#)?, ..good.clone() }, [1, 1, 1, 0]),
         (Snapshot { version: Some(Version::new(21)?), ..good.clone() }, [1, 1, 1, 1]),
-        (Snapshot { position: Position::from_raw(lies.to_raw() + 1), ..good.clone() }, [1, 1, 1, 2]),
-        (Snapshot { position: Position::MAX, ..good.clone() }, [1, 1, 1, 3]),
+        (Snapshot { version: Some(Version::new(4)?), ..good.clone() }, [1, 1, 1, 2]),
+        (Snapshot { event_id: EventId::random(), ..good.clone() }, [1, 1, 1, 3]),
     ] {
         store.save_snapshot(broken.clone()).await?;
         let purse = purses.load_or_create(id).await?;
@@ -308,6 +311,78 @@ pub async fn a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded(cx: C
         assert_eq!(store.load_snapshot(&key).await?.is_some(), broken == good, "{broken:?}");
         store.delete_snapshot(&key).await?;
     }
+    Ok(())
+}
+
+/// What a restored backup looks like: the beginning is the same, then it went on with other events, and further.
+pub async fn a_snapshot_of_a_log_that_was_cut_back_and_grew_is_not_used(cx: Cx) -> CaseResult {
+    let id = Uuid::now_v7();
+    let purse = StreamId::new("Purse", id)?;
+    let put = |cents| {
+        let event = PurseEvent::Put { cents }.encode()?.tag("purse", id)?;
+        Ok::<_, eventsource_core::Error>(event)
+    };
+    let backup = Append::to_stream(purse.clone(), Any, [put(1)?, put(1)?]);
+    let policy = SnapshotPolicy::never().events(1);
+    let kept = cx.snapshots()?;
+    let total = || {
+        Boundary::of_tag("purse", id)
+            .fold(0, |total, event| match event {
+                PurseEvent::Put { cents } | PurseEvent::Taken { cents } => total + cents,
+            })
+            .snapshot("total", 1)
+    };
+    let total_of = async |store: &Arc<dyn EventStore>, snapshots: &Snapshots| {
+        let decisions = DecisionMaker::new(store.clone()).snapshots(snapshots.clone());
+        CaseResult::Ok(decisions.known(&total()).await?.state)
+    };
+    let loaded = async |store: &Arc<dyn EventStore>, snapshots: &Snapshots| {
+        let purses = Repository::<Purse, _>::new(store.clone()).snapshots(snapshots.clone(), 1);
+        let found = purses.load(id).await?.ok_or_else(|| Failure::new("the purse is gone"))?;
+        CaseResult::Ok((found.state().cents, found.state().movements))
+    };
+
+    let before = Snapshots::new(kept.clone(), policy);
+    cx.store().append(backup.clone()).await?;
+    cx.store().append(Append::to_stream(purse.clone(), Any, [put(10)?, put(10)?])).await?;
+    for _ in 0..2 {
+        assert_eq!(loaded(cx.store(), &before).await?, (22, 4));
+        assert_eq!(total_of(cx.store(), &before).await?, 22);
+    }
+    assert_eq!((before.statistics().saved, before.statistics().used), (2, 2), "each once");
+
+    let restored = cx.fresh(Setup::default()).await?;
+    restored.store().append(backup).await?;
+    // The same versions at the same positions, but not the same events.
+    restored.store().append(Append::to_stream(purse, Any, [put(5)?, put(5)?, put(5)?])).await?;
+    let after = Snapshots::new(kept.clone(), policy);
+    assert_eq!(loaded(restored.store(), &after).await?, (17, 5));
+    assert_eq!(total_of(restored.store(), &after).await?, 17);
+    assert_eq!((after.statistics().ahead, after.statistics().used), (2, 0));
+    // What was dropped stands in nobody's way.
+    assert_eq!(loaded(restored.store(), &after).await?, (17, 5));
+    assert_eq!(total_of(restored.store(), &after).await?, 17);
+    assert_eq!((after.statistics().ahead, after.statistics().used), (2, 2));
+    restored.store().close().await?;
+    Ok(())
+}
+
+/// Also of one that did not come last in its append.
+pub async fn aggregates_that_were_saved_together_have_snapshots_that_fit(cx: Cx) -> CaseResult {
+    let snapshots = Snapshots::new(cx.snapshots()?.clone(), SnapshotPolicy::never().events(1));
+    let purses = Repository::<Purse, _>::new(cx.store().clone()).snapshots(snapshots.clone(), 1);
+    let ids = [Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7()];
+    let participants = ids.iter().map(|id| purses.participant(*id)).collect::<Vec<_>>();
+    let put = |roots: &mut Vec<AggregateRoot<Purse>>| {
+        roots.iter_mut().try_for_each(|root| root.execute(&PurseCommand::Put(3)))
+    };
+    UnitOfWork::new(cx.store().clone()).execute(participants, put).await?;
+    for id in ids {
+        let purse = purses.load(id).await?.ok_or_else(|| Failure::new("the purse is gone"))?;
+        assert_eq!(purse.state().cents, 3);
+    }
+    let counted = snapshots.statistics();
+    assert_eq!((counted.saved, counted.used, counted.ahead), (3, 3, 0), "{counted:?}");
     Ok(())
 }
 

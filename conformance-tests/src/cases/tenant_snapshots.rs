@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use eventsource_core::{
-    Append, ErrorKind, EventStore, ExpectedVersion, Payload, Position, Snapshot, SnapshotKey, SnapshotSaved,
-    SnapshotStore, StreamId, TenantId, Version,
+    Append, ErrorKind, EventId, EventStore, ExpectedVersion, Payload, Position, Snapshot, SnapshotKey,
+    SnapshotSaved, SnapshotStore, StreamId, TenantId, Version,
 };
+use uuid::Uuid;
 
 use crate::given::{events, refused, stream, tag, tenant, time};
 use crate::{CaseResult, Cx};
@@ -43,6 +44,7 @@ fn of_stream(stream: &StreamId, version: u64) -> CaseResult<Snapshot> {
         key: SnapshotKey::stream(stream.clone()),
         version: Some(Version::new(version)?),
         position: Position::from_raw(version),
+        event_id: EventId::new(Uuid::from_u128(7))?,
         schema_version: 1,
         state: Payload::from_serialize(&version)?,
         taken_at: time("2026-01-02T03:04:05.678901Z"),

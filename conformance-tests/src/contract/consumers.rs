@@ -41,6 +41,7 @@ macro_rules! __contract_consumers {
             a_relay_ends_when_its_store_is_closed,
             whatever_fails_every_event_is_published_and_streams_in_order,
             relays_that_are_paused_and_killed_publish_everything_in_order,
+            whatever_answers_are_lost_every_event_is_published_and_streams_in_order,
         }
         checkpoints requires Checkpoints {
             a_saved_checkpoint_comes_back,
@@ -121,6 +122,7 @@ macro_rules! __contract_consumers {
             one_parked_event_can_be_tried_again,
             a_handler_that_hangs_or_panics_has_failed,
             of_a_page_that_fails_the_culprit_is_found,
+            whatever_answers_are_lost_every_event_is_handled_or_parked,
         }
         exactly_once requires Transactional {
             the_view_is_the_log_over_restarts,
@@ -160,6 +162,7 @@ macro_rules! __contract_consumers {
             one_partition_is_a_single_active_consumer,
             another_number_of_partitions_is_refused,
             members_that_are_paused_and_killed_lose_and_reorder_nothing,
+            members_whose_calls_are_lost_lose_and_reorder_nothing,
         }
         group_processes requires Shared {
             processes_that_are_paused_and_killed_leave_the_view_exact,

@@ -29,6 +29,12 @@ macro_rules! __contract_domain {
             a_tenants_feed_is_complete_while_others_write,
             a_tenant_who_waits_is_woken,
         }
+        tenant_transactions requires Transactional {
+            what_a_tenant_appends_in_a_transaction_is_its_own,
+            another_tenants_stream_is_refused_in_a_transaction,
+            a_stream_that_somebody_creates_meanwhile_is_not_taken,
+            a_stream_that_is_expected_in_a_transaction_must_exist,
+        }
         tenant_snapshots requires Snapshots {
             a_tenants_snapshot_comes_back_under_the_same_key,
             a_tenants_snapshots_are_not_there_for_others,
@@ -97,6 +103,8 @@ macro_rules! __contract_domain {
             snapshots_last_as_long_as_the_log,
             an_aggregate_is_the_same_with_snapshots_and_without,
             a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded,
+            a_snapshot_of_a_log_that_was_cut_back_and_grew_is_not_used,
+            aggregates_that_were_saved_together_have_snapshots_that_fit,
             snapshots_are_saved_in_the_background_and_bounded,
         }
         course_subscriptions {

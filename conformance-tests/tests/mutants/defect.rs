@@ -133,6 +133,8 @@ pub(crate) enum Defect {
     LooksForANewerSnapshotBeforeTheLock,
     /// Keeps a snapshot without its position.
     LosesASnapshotsPosition,
+    /// Keeps a snapshot without the event that it was taken at.
+    LosesASnapshotsEvent,
     /// Gives every snapshot back under the first schema version.
     ForgetsASnapshotsSchemaVersion,
     /// Refuses a snapshot of the place that the stored one is of.

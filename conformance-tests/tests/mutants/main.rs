@@ -220,8 +220,12 @@ mutants! {
     LooksForANewerSnapshotBeforeTheLock:
         snapshots::of_racing_snapshots_the_newest_stays;
     LosesASnapshotsPosition:
+        snapshots::a_snapshot_comes_back_as_it_was_saved;
+    LosesASnapshotsEvent:
         snapshots::a_snapshot_comes_back_as_it_was_saved,
-        snapshots::a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded;
+        snapshots::a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded,
+        snapshots::a_snapshot_of_a_log_that_was_cut_back_and_grew_is_not_used,
+        snapshots::aggregates_that_were_saved_together_have_snapshots_that_fit;
     ForgetsASnapshotsSchemaVersion:
         snapshots::a_snapshot_comes_back_as_it_was_saved,
         snapshots::a_snapshot_that_does_not_fit_is_dropped_and_the_log_is_folded;

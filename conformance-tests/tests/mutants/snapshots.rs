@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use conformance_tests::model::ModelSnapshots;
 use eventsource_core::{
-    Error, Position, Result, Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore, SnapshotSubject, Version,
+    Error, EventId, Position, Result, Snapshot, SnapshotKey, SnapshotSaved, SnapshotStore, SnapshotSubject,
+    Version,
 };
 
 use crate::defect::Defect;
@@ -46,6 +47,7 @@ impl SnapshotStore for MutantSnapshots {
                 model.delete_snapshot(&snapshot.key).await?;
             }
             Defect::LosesASnapshotsPosition => snapshot.position = Position::START,
+            Defect::LosesASnapshotsEvent => snapshot.event_id = EventId::random(),
             Defect::ForgetsASnapshotsSchemaVersion => snapshot.schema_version = 1,
             Defect::TakesTheSamePlaceForStale => {
                 let stored = model.load_snapshot(&snapshot.key).await?;

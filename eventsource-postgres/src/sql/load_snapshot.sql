@@ -1,2 +1,2 @@
-SELECT version, position, schema_version, state, created_at FROM {schema}.snapshots
+SELECT version, position, schema_version, state, created_at, event_id FROM {schema}.snapshots
 WHERE aggregate_id = $1 AND aggregate_type = $2 AND tenant_id IS NOT DISTINCT FROM $3
