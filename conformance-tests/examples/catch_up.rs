@@ -34,8 +34,12 @@ async fn main() -> Result {
             let store = SqliteStore::open(SqliteConfig::file(directory.path().join("log.db"))).await?;
             fill(&store, events).await?;
             turns(events, &store, async |name| {
-                let view = store.project(|_: &Transaction<'_>, event: &RecordedEvent| Ok(count(event)));
-                Ok(drop(Consumer::new(name, store.clone())?.page_size(PAGE).run_until_caught_up(view).await?))
+                let view = store.project(|_: &Transaction<'_>, event: &RecordedEvent| {
+                    count(event);
+                    Ok(())
+                });
+                Consumer::new(name, store.clone())?.page_size(PAGE).run_until_caught_up(view).await?;
+                Ok(())
             })
             .await?;
             Ok(store.close().await?)
@@ -47,7 +51,8 @@ async fn main() -> Result {
             fill(&store, events).await?;
             turns(events, &store, async |name| {
                 let consumer = Consumer::new(name, store.clone())?.page_size(PAGE);
-                Ok(drop(consumer.run_until_caught_up(store.project(Cheap)).await?))
+                consumer.run_until_caught_up(store.project(Cheap)).await?;
+                Ok(())
             })
             .await?;
             Ok(store.close().await?)

@@ -70,7 +70,10 @@ pub async fn the_next_page_is_read_while_one_is_handled(cx: Cx) -> CaseResult {
             let watched = watched.clone();
             let handled = handled.fetch_add(events.len(), Ordering::SeqCst) + events.len();
             // Ends when the next page is there: without reading ahead, never.
-            async move { Ok(watched.until_read((handled + 3).min(12)).await) }
+            async move {
+                watched.until_read((handled + 3).min(12)).await;
+                Ok(())
+            }
         }
     });
     let run = consumer(&cx, watched.clone())?.page_size(3).run_until_caught_up(handler);
