@@ -1,7 +1,7 @@
 use clap::{Parser, ValueEnum};
 use common::Workload;
 
-use crate::systems::{Backend, SYSTEMS};
+use crate::systems::{Backend, Program, SYSTEMS, System};
 
 /// Measures this workspace's stores beside their peers and their limits.
 #[derive(Debug, Parser)]
@@ -97,8 +97,10 @@ impl Arguments {
         self.backend.is_empty() || self.backend.contains(&backend)
     }
 
-    pub(crate) fn wants_system(&self, name: &str) -> bool {
-        self.system.is_empty() || self.system.iter().any(|each| each == name)
+    /// A program in Python takes longer to start than a quick measurement takes; who wants it quickly names it.
+    pub(crate) fn wants_system(&self, system: &System) -> bool {
+        let unnamed = self.system.is_empty() && !(self.quick && system.program == Program::Python);
+        unnamed || self.system.iter().any(|name| name == system.name)
     }
 }
 

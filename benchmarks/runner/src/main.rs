@@ -57,7 +57,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> Result<bool> {
     let chosen: Vec<usize> = (0..SYSTEMS.len())
         .filter(|index| arguments.wants_backend(SYSTEMS[*index].backend))
-        .filter(|index| arguments.wants_system(SYSTEMS[*index].name))
+        .filter(|index| arguments.wants_system(&SYSTEMS[*index]))
         .collect();
     let programs = Programs::new(&arguments.profile);
     let raw = kept_figures(arguments, &programs)?;

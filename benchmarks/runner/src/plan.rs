@@ -119,7 +119,9 @@ struct Sizes {
     batches: &'static [u64],
     contended: &'static [u64],
     decide: &'static [u64],
+    /// For decisions and filters.
     stores: &'static [u64],
+    growth: &'static [u64],
     streams: &'static [u64],
     feed: u64,
     projection: u64,
@@ -137,6 +139,7 @@ const FULL: Sizes = Sizes {
     contended: &[8, 64],
     decide: &[1, 64, 256],
     stores: &[10_000, 1_000_000, 10_000_000],
+    growth: &[10_000, 1_000_000, 10_000_000],
     streams: &[10, 100, 1_000, 10_000],
     feed: 1_000_000,
     projection: 100_000,
@@ -147,14 +150,15 @@ const FULL: Sizes = Sizes {
 };
 
 const QUICK: Sizes = Sizes {
-    append: &[1, 8, 64, 256],
+    append: &[1, 64, 256],
     flush: &[(300, &[1, 64])],
     batch_callers: &[8],
     batches: &[100],
     contended: &[8],
     decide: &[1, 64],
-    stores: &[10_000, 100_000],
-    streams: &[10, 1_000],
+    stores: &[100_000],
+    growth: &[10_000, 100_000],
+    streams: &[1_000],
     feed: 100_000,
     projection: 20_000,
     relay: 10_000,
@@ -171,6 +175,7 @@ const SMOKE: Sizes = Sizes {
     contended: &[4],
     decide: &[4],
     stores: &[1_000],
+    growth: &[1_000],
     streams: &[10],
     feed: 1_000,
     projection: 1_000,
@@ -277,7 +282,7 @@ impl Sizes {
                 cells.push(cell("", self.decide.last().map_or(64, |most| 64.min(*most)), 1))
             }
             Workload::Growth => {
-                for size in self.stores {
+                for size in self.growth {
                     let callers = [1, 64].map(|callers: u64| callers.min(self.append[self.append.len() - 1]));
                     cells.extend(callers.map(|callers| cell("", callers, *size)));
                 }

@@ -62,11 +62,6 @@ impl Servers {
     pub(crate) fn get(&self, kind: Kind) -> Result<&Server> {
         self.running.get(&kind).ok_or_else(|| Error::new("no such PostgreSQL server was started"))
     }
-
-    /// What makes flushes slow.
-    pub(crate) fn library(&self) -> Option<&Path> {
-        self.library.as_deref()
-    }
 }
 
 impl Server {

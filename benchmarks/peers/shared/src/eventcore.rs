@@ -18,15 +18,7 @@ pub struct OrderEvent {
 }
 
 impl Event for OrderEvent {
-    fn order_event(stream: &StreamId, event: common::Event) -> OrderEvent {
-    OrderEvent {
-        stream: stream.clone(),
-        event_type: event.event_type.to_owned(),
-        payload: event.payload,
-    }
-}
-
-fn stream_id(&self) -> &StreamId {
+    fn stream_id(&self) -> &StreamId {
         &self.stream
     }
 
@@ -103,6 +95,10 @@ pub const ONE_TYPE: &str = "a read asks for one Rust type, and an application's 
 /// Why nothing is followed.
 pub const POLLED: &str =
     "no subscription: its projections ask again and again, by a framework that is no part of the store";
+
+fn order_event(stream: &StreamId, event: common::Event) -> OrderEvent {
+    OrderEvent { stream: stream.clone(), event_type: event.event_type.to_owned(), payload: event.payload }
+}
 
 fn stream_id(stream: Stream) -> Result<StreamId, Failure> {
     StreamId::try_new(stream.0.to_string()).map_err(broken)
