@@ -27,6 +27,7 @@ pub struct LocalPostgres {
     account: Account,
     binaries: PostgresBinaries,
     settings: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
     port: u16,
 }
 
@@ -39,7 +40,10 @@ impl LocalPostgres {
             // In the data directory, so that a server which is killed leaves none of it behind in /dev/shm.
             ("dynamic_shared_memory_type", "mmap"),
         ];
-        LocalPostgresBuilder { settings: settings.map(|(name, value)| (name.into(), value.into())).into() }
+        LocalPostgresBuilder {
+            settings: settings.map(|(name, value)| (name.into(), value.into())).into(),
+            environment: Vec::new(),
+        }
     }
 
     /// The URL of the database `postgres`, as the superuser `postgres`. It stays the same over restarts.
@@ -116,8 +120,9 @@ impl LocalPostgres {
     /// # Errors
     /// This server is down, or no copy can be made of it.
     pub async fn start_synchronous_standby(&mut self) -> Result<LocalPostgres, Error> {
-        let standby =
-            LocalPostgresBuilder { settings: self.settings.clone() }.prepare(self.binaries.clone())?;
+        let settings = self.settings.clone();
+        let environment = self.environment.clone();
+        let standby = LocalPostgresBuilder { settings, environment }.prepare(self.binaries.clone())?;
         let port = self.port.to_string();
         let host = Ipv4Addr::LOCALHOST.to_string();
         let copy = [
@@ -234,15 +239,18 @@ impl LocalPostgres {
 
     async fn try_start(&mut self, deadline: Instant) -> Result<(), Refusal> {
         let data = self.data_directory();
-        let mut arguments =
-            vec!["-D".to_owned(), path_argument(&data)?, "-p".to_owned(), self.port.to_string()];
+        // `env` becomes the server, so that its process id is the one that the guard knows.
+        let mut arguments: Vec<String> =
+            self.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        arguments.push(path_argument(&self.binaries.program("postgres"))?);
+        arguments.extend(["-D".to_owned(), path_argument(&data)?, "-p".to_owned(), self.port.to_string()]);
         let loopback = [("listen_addresses", "127.0.0.1"), ("unix_socket_directories", "")];
         let settings = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in loopback.into_iter().chain(settings) {
             arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
         }
-        let program = self.binaries.program("postgres");
-        let mut process = ServerProcess::start(&self.directory, self.account, &program, &arguments)?;
+        let program = Path::new("/usr/bin/env");
+        let mut process = ServerProcess::start(&self.directory, self.account, program, &arguments)?;
         while !is_ready(&data, process.id()) {
             if process.ended()?.is_some() {
                 let words = process.last_words();
@@ -263,6 +271,7 @@ impl LocalPostgres {
 #[derive(Debug, Clone)]
 pub struct LocalPostgresBuilder {
     settings: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
 }
 
 impl LocalPostgresBuilder {
@@ -270,6 +279,13 @@ impl LocalPostgresBuilder {
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets a variable of the server's environment, such as what is preloaded into it.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.into(), value.into()));
         self
     }
 
@@ -297,8 +313,17 @@ impl LocalPostgresBuilder {
         let account = Account::for_servers(&directory)?;
         account.give(&directory)?;
         let port = port::free()?;
-        let settings = self.settings;
-        Ok(LocalPostgres { _guard: guard, process: None, directory, account, binaries, settings, port })
+        let Self { settings, environment } = self;
+        Ok(LocalPostgres {
+            _guard: guard,
+            process: None,
+            directory,
+            account,
+            binaries,
+            settings,
+            environment,
+            port,
+        })
     }
 }
 

@@ -32,7 +32,7 @@ where
 {
     let operation = Arc::new(operation);
     task.wait_for_go().await;
-    let warm_up = Duration::from_secs_f64((task.seconds / 10.0).min(1.0));
+    let warm_up = Duration::from_secs_f64((task.seconds / 4.0).clamp(0.25, 1.0));
     let begin = Instant::now() + warm_up;
     let end = begin + task.duration();
     let quota = (task.operations / task.callers).max(1);

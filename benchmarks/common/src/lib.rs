@@ -19,10 +19,11 @@ mod workload;
 
 pub use event::{Event, Payload, RARE_COUNT, RARE_CUSTOMER, RARE_TYPE, Stream, boundary_count};
 pub use failure::{Failure, broken};
-pub use perform::{finish, perform};
+pub use perform::{PAGE, finish, perform};
 pub use positions::Positions;
+pub use preload::by_append;
 pub use random::Random;
 pub use report::{Outcome, Report};
-pub use system::{Deliveries, System};
+pub use system::{Deliveries, System, View};
 pub use task::Task;
 pub use workload::Workload;

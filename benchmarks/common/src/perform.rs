@@ -10,9 +10,11 @@ use crate::delivery::delivery;
 use crate::memory::Memory;
 use crate::{
     Event, Failure, Outcome, RARE_COUNT, RARE_CUSTOMER, RARE_TYPE, Random, Report, Stream, System, Task,
-    Workload, boundary_count, broken,
+    View, Workload, boundary_count, broken, by_append,
 };
 
+/// How many events a projection reads at once.
+pub const PAGE: u64 = 500;
 /// How many events the streams of `read_stream` have together.
 const STREAMED: u64 = 20_000;
 /// How often an append is tried again that nobody stands in the way of.
@@ -56,13 +58,23 @@ async fn measure<S: System>(store: &Arc<S>, task: &Task) -> Result<Outcome, Fail
         Workload::Filter => filter(store, task).await,
         Workload::ReadStream => read_stream(store, task).await,
         Workload::Feed => feed(store, task).await,
+        Workload::Projection => projection(store, task).await,
+        Workload::Relay => {
+            let begin = Instant::now();
+            let found = as_many(store.clone().drain().await?, task.events)?;
+            Ok(rate(found, begin))
+        }
         Workload::Delivery => delivery(store.clone(), task).await,
         Workload::Memory => memory(store, task).await,
         Workload::Preload => {
             let begin = Instant::now();
-            store.clone().preload(task.events).await?;
+            match task.variant.as_str() {
+                "appends" => by_append(store.clone(), task.events).await?,
+                _ => store.clone().preload(task.events).await?,
+            }
             Ok(rate(task.events, begin))
         }
+        Workload::Compare => compare(store, task).await,
         Workload::Size => Err(Failure::Broken("the runner measures sizes by itself".to_owned())),
     }
 }
@@ -215,6 +227,29 @@ async fn feed<S: System>(store: &Arc<S>, task: &Task) -> Result<Outcome, Failure
     let found = store.feed().await?;
     at_least(found, task.events)?;
     Ok(rate(found, begin))
+}
+
+async fn projection<S: System>(store: &Arc<S>, task: &Task) -> Result<Outcome, Failure> {
+    let view = match task.variant.as_str() {
+        "bare-feed" => View::None,
+        "empty-view" => View::Empty,
+        _ => View::Counts,
+    };
+    let begin = Instant::now();
+    let found = store.project(&format!("projection-{}", task.seed), view).await?;
+    at_least(found, task.events)?;
+    Ok(rate(found, begin))
+}
+
+async fn compare<S: System>(store: &Arc<S>, task: &Task) -> Result<Outcome, Failure> {
+    let other = S::open(&task.variant).await?;
+    let (these, those) = (store.rows().await?, other.rows().await?);
+    other.close().await?;
+    if let Some((this, that)) = these.iter().zip(&those).find(|(this, that)| this != that) {
+        return Err(broken(format!("rows differ: {this} and {that}")));
+    }
+    as_many(these.len() as u64, those.len() as u64)?;
+    Ok(Outcome::Figure { value: these.len() as f64 })
 }
 
 async fn memory<S: System>(store: &Arc<S>, task: &Task) -> Result<Outcome, Failure> {

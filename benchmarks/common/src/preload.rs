@@ -8,7 +8,10 @@ const STREAM: u64 = 10;
 const CALLERS: u64 = 32;
 
 /// Fills a store by its own appends, a stream at a time.
-pub(crate) async fn by_append<S: System>(store: Arc<S>, size: u64) -> Result<(), Failure> {
+///
+/// # Errors
+/// Those of the appends.
+pub async fn by_append<S: System>(store: Arc<S>, size: u64) -> Result<(), Failure> {
     let next = Arc::new(AtomicU64::new(0));
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..CALLERS {

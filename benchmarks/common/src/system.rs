@@ -4,6 +4,17 @@ use std::sync::Arc;
 use crate::preload;
 use crate::{Event, Failure, Stream};
 
+/// What a projection keeps up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// Nothing: events are read, and that is all.
+    None,
+    /// Nothing, but by a consumer whose checkpoint commits with each page.
+    Empty,
+    /// How many events there are of each type: a row is written for each event, in the transaction of its page.
+    Counts,
+}
+
 /// Something that stores events. What it does not implement, it does not have.
 ///
 /// Everything is done as the system's own documentation does it.
@@ -63,9 +74,26 @@ pub trait System: Sized + Send + Sync + 'static {
         absent("no subscriptions")
     }
 
-    /// Fills the store with the events that [`Event::preloaded`] says.
+    /// Reads the whole log in pages of [`PAGE`](crate::PAGE) events, keeps the view up to date, and counts. No two calls on
+    /// a store have the same name: each begins at the beginning.
+    fn project(&self, name: &str, view: View) -> impl Future<Output = Result<u64, Failure>> + Send {
+        let _ = (name, view);
+        absent("its projections are a framework of their own, which is not measured")
+    }
+
+    /// Publishes whatever waits in the outbox, and counts.
+    fn drain(self: Arc<Self>) -> impl Future<Output = Result<u64, Failure>> + Send {
+        absent("no outbox")
+    }
+
+    /// Fills the store with the events that [`Event::preloaded`] says, as fast as its own interface can, or its tables.
     fn preload(self: Arc<Self>, size: u64) -> impl Future<Output = Result<(), Failure>> + Send {
         preload::by_append(self, size)
+    }
+
+    /// All rows as text, in order, without what differs each time: to see that filling the tables writes what appends write.
+    fn rows(&self) -> impl Future<Output = Result<Vec<String>, Failure>> + Send {
+        absent("it is filled by its own interface")
     }
 
     /// Lets go of everything, in order.

@@ -14,7 +14,7 @@ pub struct Task {
     /// What to measure.
     #[arg(long)]
     pub workload: Workload,
-    /// Of `filter`: `type` or `payload`.
+    /// What of the workload, where there are several things; of `compare` the other store.
     #[arg(long, default_value = "")]
     pub variant: String,
     /// The store: a database's URL, or a directory.
@@ -26,7 +26,7 @@ pub struct Task {
     /// Events per append, per stream or in the store: what the workload varies.
     #[arg(long, default_value_t = 1)]
     pub events: u64,
-    /// How long to measure, in seconds; a tenth more is run before that, unmeasured.
+    /// How long to measure, in seconds; what is run before that, to warm up, is not measured.
     #[arg(long, default_value_t = 1.0)]
     pub seconds: f64,
     /// At most so many operations.

@@ -22,6 +22,10 @@ pub enum Workload {
     ReadStream,
     /// Reading the whole log.
     Feed,
+    /// Catching up with the whole log in pages of 500: reading alone, and by an exactly-once projection.
+    Projection,
+    /// Draining an outbox by a relay.
+    Relay,
     /// From acknowledgement to delivery, while 64 callers write.
     Delivery,
     /// `Append` on stores of different sizes.
@@ -30,19 +34,23 @@ pub enum Workload {
     Memory,
     /// Bytes on disk.
     Size,
-    /// No measurement: fills the store.
+    /// No measurement: fills the store; with the variant `appends` by its own single appends.
     Preload,
+    /// No measurement: whether this store holds the same rows as the one that the variant names.
+    Compare,
 }
 
 impl Workload {
     /// All that are measured, in the order in which they are run.
-    pub const MEASURED: [Self; 12] = [
+    pub const MEASURED: [Self; 14] = [
         Self::Append,
         Self::AppendBatch,
         Self::AppendContended,
         Self::ReadStream,
         Self::Filter,
         Self::Feed,
+        Self::Projection,
+        Self::Relay,
         Self::Memory,
         Self::Size,
         Self::Delivery,
@@ -63,11 +71,14 @@ impl Workload {
             Self::Filter => "filter",
             Self::ReadStream => "read_stream",
             Self::Feed => "feed",
+            Self::Projection => "projection",
+            Self::Relay => "relay",
             Self::Delivery => "delivery",
             Self::Growth => "growth",
             Self::Memory => "memory",
             Self::Size => "size",
             Self::Preload => "preload",
+            Self::Compare => "compare",
         }
     }
 
@@ -76,7 +87,13 @@ impl Workload {
     pub fn unit(self) -> &'static str {
         match self {
             Self::Append | Self::AppendContended | Self::AppendProcesses | Self::Growth => "appends/s",
-            Self::AppendBatch | Self::ReadStream | Self::Feed | Self::Preload => "events/s",
+            Self::AppendBatch
+            | Self::ReadStream
+            | Self::Feed
+            | Self::Projection
+            | Self::Relay
+            | Self::Preload => "events/s",
+            Self::Compare => "rows",
             Self::Decide => "decisions/s",
             Self::Filter => "queries/s",
             Self::Delivery => "ms",

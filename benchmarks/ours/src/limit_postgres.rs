@@ -2,7 +2,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use common::{Event, Failure, Stream, System, broken};
+use common::{Event, Failure, PAGE as PROJECTED, Stream, System, View, broken};
 use eventsource_core::EventStore;
 use eventsource_postgres::{PostgresConfig, PostgresStore};
 use futures_util::StreamExt;
@@ -10,8 +10,10 @@ use serde_json::value::RawValue;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{Json, ToSql, Type};
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{Client, NoTls, Row, Statement};
 use uuid::Uuid;
+
+use crate::postgres::{COUNT, COUNTS};
 
 /// A prepared insert of many rows into our tables, with our indexes, through 16 connections; reading is one statement for
 /// 5,000 rows that decodes every column. Nothing is checked, and positions are given out by the client.
@@ -85,7 +87,15 @@ impl System for InsertLimit {
     }
 
     async fn feed(&self) -> Result<u64, Failure> {
-        self.0.feed().await
+        self.0.feed(PAGE).await
+    }
+
+    async fn project(&self, _name: &str, view: View) -> Result<u64, Failure> {
+        match view {
+            View::None => self.0.feed(PROJECTED as i64).await,
+            View::Empty => Err(Failure::absent("a bare loop keeps no checkpoint")),
+            View::Counts => self.0.count_by_type().await,
+        }
     }
 }
 
@@ -190,14 +200,37 @@ impl Connections {
         read(&connection.client, &connection.stream, &[&stream.0]).await.map(|(count, _)| count)
     }
 
-    async fn feed(&self) -> Result<u64, Failure> {
+    async fn feed(&self, rows: i64) -> Result<u64, Failure> {
         let connection = self.connection().await;
         let (mut all, mut position) = (0, 0);
         loop {
-            let (count, last) = read(&connection.client, &connection.page, &[&position, &PAGE]).await?;
+            let (count, last) = read(&connection.client, &connection.page, &[&position, &rows]).await?;
             all += count;
             position = last;
-            if count < PAGE as u64 {
+            if count < rows as u64 {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// A transaction for each page, a round trip for each of its events, as a view has it.
+    async fn count_by_type(&self) -> Result<u64, Failure> {
+        let mut connection = self.connection().await;
+        let Connection { client, page, .. } = &mut *connection;
+        client.batch_execute(COUNTS).await.map_err(broken)?;
+        let upsert = client.prepare(COUNT).await.map_err(broken)?;
+        let (mut all, mut position) = (0, 0_i64);
+        loop {
+            let transaction = client.transaction().await.map_err(broken)?;
+            let rows = transaction.query(&*page, &[&position, &(PROJECTED as i64)]).await.map_err(broken)?;
+            for row in &rows {
+                position = decode(row);
+                let event_type: &str = row.get(5);
+                transaction.execute(&upsert, &[&event_type]).await.map_err(broken)?;
+            }
+            transaction.commit().await.map_err(broken)?;
+            all += rows.len() as u64;
+            if (rows.len() as u64) < PROJECTED {
                 return Ok(all);
             }
         }
@@ -247,15 +280,20 @@ async fn read(
     let (mut count, mut last) = (0, 0);
     while let Some(row) = rows.next().await {
         let row = row.map_err(broken)?;
-        let stream: (Option<Uuid>, Option<String>, Option<i64>) = (row.get(2), row.get(3), row.get(4));
-        let event: (Uuid, String, i32, String, Vec<String>) =
-            (row.get(1), row.get(5), row.get(6), row.get(9), row.get(10));
-        let times: (SystemTime, SystemTime) = (row.get(7), row.get(8));
-        std::hint::black_box((stream, event, times));
-        last = row.get(0);
+        last = decode(&row);
         count += 1;
     }
     Ok((count, last))
+}
+
+/// Takes every column, and hands out the position.
+fn decode(row: &Row) -> i64 {
+    let stream: (Option<Uuid>, Option<String>, Option<i64>) = (row.get(2), row.get(3), row.get(4));
+    let event: (Uuid, String, i32, String, Vec<String>) =
+        (row.get(1), row.get(5), row.get(6), row.get(9), row.get(10));
+    let times: (SystemTime, SystemTime) = (row.get(7), row.get(8));
+    std::hint::black_box((stream, event, times));
+    row.get(0)
 }
 
 /// Columns.

@@ -1,22 +1,37 @@
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{Deliveries, Event, Failure, Stream, System, broken};
+use async_trait::async_trait;
+use common::{Deliveries, Event, Failure, PAGE, Stream, System, View, broken};
+use eventsource_consumers::Consumer;
 use eventsource_core::{
-    Append, Error, EventStore, EventStoreExt, ExpectedVersion, Filter, FilterItem, NewEvent, Position,
-    ReadOptions, StreamId, Version,
+    Append, CheckpointStore, DeadLetters, Error, EventPublisher, EventStore, EventStoreExt, ExpectedVersion,
+    Filter, FilterItem, LogIdentity, NewEvent, Outbox, Position, ReadOptions, RecordedEvent, Relay,
+    RelayConfig, StreamId, Version,
 };
 use futures_util::TryStreamExt;
 
 /// How one of our stores is opened.
 pub(crate) trait Backend: Send + Sync + 'static {
-    type Store: EventStore + 'static;
+    type Store: EventStore + LogIdentity + CheckpointStore + DeadLetters + Outbox + Clone + 'static;
 
     fn open(place: &str) -> impl Future<Output = Result<Self::Store, Error>> + Send;
+
+    /// Lets the consumer catch up with a view that lies beside the log, and says how many events came by.
+    fn catch_up(
+        store: &Self::Store,
+        place: &str,
+        consumer: Consumer,
+        view: View,
+    ) -> impl Future<Output = Result<u64, Failure>> + Send;
 }
 
 /// One of our stores: everything that is measured is written once, over the traits.
-pub(crate) struct Ours<B: Backend>(B::Store);
+pub(crate) struct Ours<B: Backend> {
+    store: B::Store,
+    place: String,
+}
 
 /// How many streams a preloading append writes to.
 const PRELOAD_STREAMS: u64 = 100;
@@ -24,12 +39,13 @@ const PRELOAD_CALLERS: u64 = 4;
 
 impl<B: Backend> System for Ours<B> {
     async fn open(place: &str) -> Result<Self, Failure> {
-        B::open(place).await.map(Self).map_err(broken)
+        let store = B::open(place).await.map_err(broken)?;
+        Ok(Self { store, place: place.to_owned() })
     }
 
     async fn append(&self, stream: Stream, expected: u64, events: Vec<Event>) -> Result<(), Failure> {
         let events = events.iter().map(new_event).collect::<Result<Vec<_>, _>>()?;
-        self.0
+        self.store
             .append_to_stream(stream_id(stream)?, expected_version(expected)?, events)
             .await
             .map_err(judged)?;
@@ -37,12 +53,12 @@ impl<B: Backend> System for Ours<B> {
     }
 
     async fn version(&self, stream: Stream) -> Result<u64, Failure> {
-        let version = self.0.stream_version(&stream_id(stream)?).await.map_err(broken)?;
+        let version = self.store.stream_version(&stream_id(stream)?).await.map_err(broken)?;
         Ok(version.map_or(0, Version::get))
     }
 
     async fn read_stream(&self, stream: Stream) -> Result<u64, Failure> {
-        count(self.0.read_stream(&stream_id(stream)?)).await
+        count(self.store.read_stream(&stream_id(stream)?)).await
     }
 
     async fn decide(&self, event: Event) -> Result<(), Failure> {
@@ -52,33 +68,49 @@ impl<B: Backend> System for Ours<B> {
             FilterItem::new().tag(student.0, student.1).map_err(broken)?,
         ])
         .map_err(broken)?;
-        let found = self.0.query(&boundary).await.map_err(broken)?;
+        let found = self.store.query(&boundary).await.map_err(broken)?;
         let append = Append::events([new_event(&event)?]).fail_if(boundary).after(found.head);
-        self.0.append(append).await.map_err(judged)?;
+        self.store.append(append).await.map_err(judged)?;
         Ok(())
     }
 
     async fn find_type(&self, event_type: &'static str) -> Result<u64, Failure> {
-        count(self.0.read(Filter::event_types([event_type]).map_err(broken)?, ReadOptions::new())).await
+        count(self.store.read(Filter::event_types([event_type]).map_err(broken)?, ReadOptions::new())).await
     }
 
     async fn find_customer(&self, customer: &'static str) -> Result<u64, Failure> {
         let item = FilterItem::new().all_payload("customer", customer).map_err(broken)?;
-        count(self.0.read(Filter::any_of([item]).map_err(broken)?, ReadOptions::new())).await
+        count(self.store.read(Filter::any_of([item]).map_err(broken)?, ReadOptions::new())).await
     }
 
     async fn feed(&self) -> Result<u64, Failure> {
-        count(self.0.read(Filter::all(), ReadOptions::new())).await
+        count(self.store.read(Filter::all(), ReadOptions::new())).await
     }
 
     async fn follow(&self, deliveries: Arc<Deliveries>) -> Result<(), Failure> {
-        let mut changes = self.0.changes();
-        let mut checkpoint = self.0.head().await.map_err(broken)?;
+        let mut changes = self.store.changes();
+        let mut checkpoint = self.store.head().await.map_err(broken)?;
         deliveries.begin();
         loop {
             checkpoint = self.deliver_after(checkpoint, &deliveries).await?;
             changes.changed().await.map_err(broken)?;
         }
+    }
+
+    async fn project(&self, name: &str, view: View) -> Result<u64, Failure> {
+        if view == View::None {
+            return self.read_pages().await;
+        }
+        let consumer = Consumer::new(name, self.store.clone()).map_err(broken)?.page_size(PAGE);
+        B::catch_up(&self.store, &self.place, consumer, view).await
+    }
+
+    async fn drain(self: Arc<Self>) -> Result<u64, Failure> {
+        let publisher = Arc::new(Published::default());
+        let outbox = Arc::new(self.store.clone());
+        let relay = Relay::new(outbox, publisher.clone(), RelayConfig::new("relay")).map_err(broken)?;
+        relay.drain().await.map_err(broken)?;
+        Ok(publisher.0.load(Ordering::Relaxed))
     }
 
     async fn preload(self: Arc<Self>, size: u64) -> Result<(), Failure> {
@@ -90,7 +122,7 @@ impl<B: Backend> System for Ours<B> {
                 let mut first = caller * events;
                 while first < size {
                     let append = preloading(first..size.min(first + events), size)?;
-                    store.0.append(append).await.map_err(broken)?;
+                    store.store.append(append).await.map_err(broken)?;
                     first += PRELOAD_CALLERS * events;
                 }
                 Ok::<(), Failure>(())
@@ -103,11 +135,36 @@ impl<B: Backend> System for Ours<B> {
     }
 
     async fn close(&self) -> Result<(), Failure> {
-        self.0.close().await.map_err(broken)
+        self.store.close().await.map_err(broken)
+    }
+}
+
+/// Takes whatever it is given: what is measured is the relay.
+#[derive(Debug, Default)]
+struct Published(AtomicU64);
+
+#[async_trait]
+impl EventPublisher for Published {
+    async fn publish(&self, _event: &RecordedEvent) -> Result<(), Error> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 }
 
 impl<B: Backend> Ours<B> {
+    async fn read_pages(&self) -> Result<u64, Failure> {
+        let (mut count, mut position) = (0, Position::START);
+        loop {
+            let options = ReadOptions::new().after(position).limit(PAGE);
+            let page = self.store.read_page(&Filter::all(), &options).await.map_err(broken)?;
+            count += page.events.len() as u64;
+            position = page.scanned_to(&options);
+            if !page.more {
+                return Ok(count);
+            }
+        }
+    }
+
     async fn deliver_after(
         &self,
         mut checkpoint: Position,
@@ -115,7 +172,7 @@ impl<B: Backend> Ours<B> {
     ) -> Result<Position, Failure> {
         loop {
             let options = ReadOptions::new().after(checkpoint).limit(1_024);
-            let page = self.0.read_page(&Filter::all(), &options).await.map_err(broken)?;
+            let page = self.store.read_page(&Filter::all(), &options).await.map_err(broken)?;
             checkpoint = page.scanned_to(&options);
             for event in &page.events {
                 let payload: common::Payload = event.payload().deserialize().map_err(broken)?;

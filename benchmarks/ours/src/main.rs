@@ -22,10 +22,15 @@ use crate::log::Ours;
 async fn main() -> ExitCode {
     let task = Task::parse();
     let by_payload = task.workload == Workload::Filter && task.variant == "payload";
+    // What is filled for a relay says so by its variant.
+    let with_outbox = task.workload == Workload::Relay || task.variant == "outbox";
     let report = match task.system.as_str() {
+        "eventsource-memory" if with_outbox => perform::<Ours<memory::MemoryWithOutbox>>(&task).await,
+        "eventsource-sqlite" if with_outbox => perform::<Ours<sqlite::SqliteWithOutbox>>(&task).await,
+        "eventsource-postgres" if with_outbox => perform::<Ours<postgres::PostgresWithOutbox>>(&task).await,
         "eventsource-memory" => perform::<Ours<memory::Memory>>(&task).await,
         "eventsource-sqlite" => perform::<Ours<sqlite::Sqlite>>(&task).await,
-        "eventsource-postgres" if by_payload => perform::<Ours<postgres::IndexedPostgres>>(&task).await,
+        "eventsource-postgres" if by_payload => perform::<Ours<postgres::PostgresWithIndex>>(&task).await,
         "eventsource-postgres" => perform::<Ours<postgres::Postgres>>(&task).await,
         "limit-memory" => perform::<MemoryLimit>(&task).await,
         "limit-sqlite" => perform::<SqliteLimit>(&task).await,

@@ -1,13 +1,13 @@
 use clap::{Parser, ValueEnum};
 use common::Workload;
 
-use crate::systems::{Backend, SYSTEMS};
+use crate::systems::{Backend, Program, SYSTEMS, System};
 
 /// Measures this workspace's stores beside their peers and their limits.
 #[derive(Debug, Parser)]
 #[command(name = "benchmarks/run")]
 pub(crate) struct Arguments {
-    /// Stores of 10 and 100 thousand events, few rounds: ends within 15 minutes on two cores.
+    /// Stores of 10 and 100 thousand events, few rounds: within 14 minutes, unless `--minutes` says otherwise.
     #[arg(long, conflicts_with = "smoke")]
     pub(crate) quick: bool,
     /// Everything once, with counts so small that the figures mean nothing: does it run?
@@ -22,6 +22,30 @@ pub(crate) struct Arguments {
     /// Only these systems.
     #[arg(long, value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(SYSTEMS.iter().map(|system| system.name)))]
     pub(crate) system: Vec<String>,
+    /// Fits rounds and times into so many minutes (building excluded), and says what it left out.
+    #[arg(long)]
+    pub(crate) minutes: Option<f64>,
+    /// Measures only what the kept figures lack.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Measures nothing: writes the tables from all figures that were kept.
+    #[arg(long, conflicts_with_all = ["smoke", "resume"])]
+    pub(crate) report: bool,
+    /// Puts the figures aside that were kept, and begins anew.
+    #[arg(long, conflicts_with_all = ["smoke", "resume", "report"])]
+    pub(crate) fresh: bool,
+    /// The chosen workloads that write, with flushes that take at least so many microseconds.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) flush: Vec<u32>,
+    /// Only on stores of at least so many events.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) smallest: u64,
+    /// Only on stores of at most so many events.
+    #[arg(long)]
+    pub(crate) largest: Option<u64>,
+    /// Prints how long what is asked for would take, and measures nothing.
+    #[arg(long)]
+    pub(crate) estimate: bool,
     /// How many rounds; 5 in a full run.
     #[arg(long)]
     pub(crate) rounds: Option<usize>,
@@ -53,6 +77,18 @@ impl Arguments {
         }
     }
 
+    /// As if nothing were left out.
+    pub(crate) fn everything(&self) -> Self {
+        let name = if self.quick { ["benchmarks/run", "--quick"].as_slice() } else { &["benchmarks/run"] };
+        Self::parse_from(name)
+    }
+
+    /// How long it may take.
+    pub(crate) fn minutes(&self) -> Option<f64> {
+        let quick = || (self.extent() == Extent::Quick).then_some(14.0);
+        self.minutes.or_else(quick)
+    }
+
     pub(crate) fn wants_workload(&self, workload: Workload) -> bool {
         self.workload.is_empty() || self.workload.contains(&workload)
     }
@@ -61,8 +97,10 @@ impl Arguments {
         self.backend.is_empty() || self.backend.contains(&backend)
     }
 
-    pub(crate) fn wants_system(&self, name: &str) -> bool {
-        self.system.is_empty() || self.system.iter().any(|each| each == name)
+    /// A program in Python takes longer to start than a quick measurement takes; who wants it quickly names it.
+    pub(crate) fn wants_system(&self, system: &System) -> bool {
+        let unnamed = self.system.is_empty() && !(self.quick && system.program == Program::Python);
+        unnamed || self.system.iter().any(|name| name == system.name)
     }
 }
 

@@ -1,32 +1,41 @@
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::plan::Plan;
-use crate::results::Results;
+use crate::results::{Entry, Results};
 use crate::server::SETTINGS;
-use crate::systems::{Backend, SYSTEMS};
+use crate::systems::{Backend, Program, SYSTEMS};
 use crate::table::{Ratios, figure, markdown};
 
 /// `docs/benchmarks.md`: what was written by hand, then everything that was measured.
 pub(crate) struct Document<'a> {
     pub(crate) preamble: &'a str,
-    pub(crate) machine: &'a str,
-    pub(crate) command: &'a str,
     pub(crate) plan: &'a Plan,
     pub(crate) results: &'a Results,
 }
 
 impl Document<'_> {
     pub(crate) fn render(&self) -> String {
-        let mut text =
-            format!("{}\n## This run\n\n```sh\n{}\n```\n\n{}\n", self.preamble, self.command, self.machine);
-        let _ = writeln!(
-            text,
-            "Medians over {} rounds of {} s each, systems in turns within a round. PostgreSQL's settings that are not its \
-             defaults, for all systems alike: {}.\n",
-            self.plan.rounds,
-            self.plan.seconds,
-            SETTINGS.map(|(name, value)| format!("`{name} = {value}`")).join(", ")
+        let mut text = format!("{}\n## The sittings\n\n", self.preamble);
+        text.push_str(
+            "Systems take turns within a round; a figure is the median of its rounds. A line of the tables says by which \
+             sittings its figures were measured. PostgreSQL's settings that are not its defaults, for all systems alike: ",
         );
+        let _ =
+            writeln!(text, "{}.\n", SETTINGS.map(|(name, value)| format!("`{name} = {value}`")).join(", "));
+        let used = self.parts_of(0..self.plan.cells.len(), 0..SYSTEMS.len());
+        for number in &used {
+            let part = &self.results.parts()[*number];
+            let _ = writeln!(
+                text,
+                "### Sitting {}\n\n```sh\n{}\n```\n\n{} rounds of {} s each.\n\n{}",
+                number + 1,
+                part.command,
+                part.rounds,
+                part.seconds,
+                part.machine
+            );
+        }
         text.push_str("## Ratios\n\n");
         text.push_str("Of medians; for `delivery`, `memory` and `size`, less is better.\n\n");
         text.push_str(&Ratios::new(self.plan, self.results).markdown());
@@ -41,9 +50,30 @@ impl Document<'_> {
         }
         text.push_str("\n## The systems\n\n");
         for system in SYSTEMS {
-            let _ = writeln!(text, "- **{}** ({}): {}.", system.name, system.backend.name(), system.note);
+            let _ = write!(text, "- **{}** ({}): {}.", system.name, system.backend.name(), system.note);
+            let filled = if system.program == Program::None {
+                String::new()
+            } else {
+                format!(" Its stores are filled {}.", system.filling.told())
+            };
+            let _ = writeln!(text, "{filled}");
         }
         text
+    }
+
+    /// The sittings that these figures are of.
+    fn parts_of(
+        &self,
+        cells: impl IntoIterator<Item = usize>,
+        systems: impl IntoIterator<Item = usize> + Clone,
+    ) -> BTreeSet<usize> {
+        let pairs =
+            cells.into_iter().flat_map(|cell| systems.clone().into_iter().map(move |system| (cell, system)));
+        pairs
+            .filter_map(|(cell, system)| self.results.of(cell, system))
+            .filter(|found| matches!(found.entry, Entry::Figures(_)))
+            .map(|found| found.part)
+            .collect()
     }
 
     fn backend(&self, backend: Backend, text: &mut String, reasons: &mut Vec<String>) {
@@ -54,8 +84,7 @@ impl Document<'_> {
         if cells.is_empty() {
             return;
         }
-        let mut header =
-            vec!["workload".to_owned(), "callers".to_owned(), "events".to_owned(), "unit".to_owned()];
+        let mut header = ["workload", "callers", "events", "unit", "sitting"].map(str::to_owned).to_vec();
         header.extend(systems.iter().map(|system| SYSTEMS[*system].name.to_owned()));
         let rows: Vec<Vec<String>> = cells
             .iter()
@@ -66,6 +95,11 @@ impl Document<'_> {
                     cell.callers.to_string(),
                     cell.events.to_string(),
                     cell.workload.unit().to_owned(),
+                    self.parts_of([*index], systems.iter().copied())
+                        .iter()
+                        .map(|part| (part + 1).to_string())
+                        .collect::<Vec<_>>()
+                        .join(", "),
                 ];
                 let figures =
                     systems.iter().map(|system| figure(self.plan, self.results, *index, *system, reasons));

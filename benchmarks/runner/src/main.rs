@@ -1,37 +1,44 @@
 //! Builds and starts what is measured, lets systems take turns, collects, and writes the tables.
 
 mod arguments;
+mod budget;
 mod document;
 mod error;
+mod figure;
 mod machine;
 mod measure;
+mod part;
 mod places;
 mod plan;
 mod programs;
 mod results;
+mod run;
 mod server;
 mod systems;
 mod table;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::Parser;
-use common::{Outcome, Report, Workload};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::arguments::{Arguments, Extent};
+use crate::budget::{Budget, plan_seconds};
 use crate::document::Document;
 use crate::error::{Error, Result};
-use crate::measure::{Assignment, Measurer};
-use crate::places::{Place, Places};
-use crate::plan::{Cell, Plan};
+use crate::measure::Measurer;
+use crate::part::Part;
+use crate::places::Places;
+use crate::plan::Plan;
 use crate::programs::Programs;
-use crate::results::{Entry, Results};
-use crate::server::Server;
-use crate::systems::{Backend, Program, SYSTEMS, System};
+use crate::results::{Entry, FAILED, Measured, Results};
+use crate::run::Run;
+use crate::server::{Kind, Servers};
+use crate::systems::{Backend, Program, SYSTEMS};
 use crate::table::Ratios;
 
 #[tokio::main]
@@ -50,159 +57,134 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> Result<bool> {
     let chosen: Vec<usize> = (0..SYSTEMS.len())
         .filter(|index| arguments.wants_backend(SYSTEMS[*index].backend))
-        .filter(|index| arguments.wants_system(SYSTEMS[*index].name))
+        .filter(|index| arguments.wants_system(&SYSTEMS[*index]))
         .collect();
     let programs = Programs::new(&arguments.profile);
+    let raw = kept_figures(arguments, &programs)?;
+    let mut plan = Plan::new(arguments);
+    let mut results = Results::load(&raw, &plan)?;
+    let wanted: Vec<usize> = (0..plan.cells.len())
+        .filter(|cell| {
+            !arguments.resume || chosen.iter().any(|system| !is_done(&results, *cell, *system, &plan))
+        })
+        .collect();
+    fit(arguments, &mut plan, &wanted, &chosen);
+    if arguments.estimate {
+        println!("{:.0} minutes", plan_seconds(&plan, &wanted, &chosen) / 60.0);
+        return Ok(true);
+    }
+    if !arguments.report {
+        measure(arguments, &programs, &plan, &mut results, &raw, &chosen, &wanted).await?;
+        eprintln!("\n{}", Ratios::new(&plan, &results).aligned());
+    }
+    if arguments.extent() == Extent::Smoke {
+        return Ok(nothing_failed(&plan, &results, &chosen));
+    }
+    write_document(arguments, &programs, &raw)?;
+    Ok(true)
+}
+
+/// The file that keeps the figures; what a smoke run has measured is not worth it.
+fn kept_figures(arguments: &Arguments, programs: &Programs) -> Result<PathBuf> {
+    let directory = programs.root().join("results");
+    fs::create_dir_all(&directory).map_err(Error::during(directory.display()))?;
+    let raw = directory.join(Part::file(arguments));
+    if raw.exists() && arguments.extent() == Extent::Smoke {
+        fs::remove_file(&raw).map_err(Error::during(raw.display()))?;
+    }
+    if raw.exists() && arguments.fresh {
+        let now =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(Error::during("the time"))?;
+        let aside = raw.with_extension(format!("{}.jsonl", now.as_secs()));
+        fs::rename(&raw, &aside).map_err(Error::during(raw.display()))?;
+        eprintln!("put aside: {}", shown(&aside));
+    }
+    Ok(raw)
+}
+
+fn is_done(results: &Results, cell: usize, system: usize, plan: &Plan) -> bool {
+    SYSTEMS[system].reason_against(&plan.cells[cell]).is_some() || results.is_complete(cell, system, plan)
+}
+
+/// Chooses rounds and times that fit into the minutes that there are.
+fn fit(arguments: &Arguments, plan: &mut Plan, cells: &[usize], chosen: &[usize]) {
+    let Some(minutes) = arguments.minutes() else { return };
+    for (rounds, seconds) in Plan::choices(arguments.extent()) {
+        plan.rounds = arguments.rounds.unwrap_or(*rounds).max(1);
+        plan.seconds = arguments.seconds.unwrap_or(*seconds);
+        if plan_seconds(plan, cells, chosen) <= minutes * 60.0 * 0.9 {
+            break;
+        }
+    }
+    eprintln!("{} rounds of {} s fit into {minutes} minutes, by the estimate", plan.rounds, plan.seconds);
+}
+
+async fn measure(
+    arguments: &Arguments,
+    programs: &Programs,
+    plan: &Plan,
+    results: &mut Results,
+    raw: &Path,
+    chosen: &[usize],
+    wanted: &[usize],
+) -> Result<()> {
     let needed: BTreeSet<Program> = chosen.iter().map(|index| SYSTEMS[*index].program).collect();
     eprintln!("building");
     programs.build(&needed)?;
     let directory = tempfile::Builder::new()
         .prefix("eventsource-benchmarks-")
+        // A server under another account loads a library that lies here.
+        .permissions(fs::Permissions::from_mode(0o755))
         .tempdir()
         .map_err(Error::during("the directory for stores"))?;
-    let server = match chosen.iter().any(|index| SYSTEMS[*index].backend == Backend::Postgres) {
-        true => Some(Server::start().await?),
+    let library = match wanted.iter().any(|cell| plan.cells[*cell].flush > 0) {
+        true => Some(library(programs, directory.path())?),
         false => None,
     };
-    let machine = machine::describe(server.as_ref().map(|server| server.version.as_str()));
-    let plan = Plan::new(arguments);
-    let raw = programs.root().join("results/raw.jsonl");
-    if let Some(parent) = raw.parent() {
-        fs::create_dir_all(parent).map_err(Error::during(parent.display()))?;
-        fs::write(&raw, "").map_err(Error::during(raw.display()))?;
-    }
-    let mut run = Run {
-        plan: &plan,
-        chosen: &chosen,
-        measurer: Measurer::new(&programs, directory.path()),
-        places: Places::new(server.as_ref(), directory.path()),
-        server: server.as_ref(),
-        results: Results::new(Some(&raw))?,
+    let measurer = Measurer::new(programs, directory.path(), library.as_deref());
+    let mut servers = Servers::new(library);
+    let version = match chosen.iter().any(|index| SYSTEMS[*index].backend == Backend::Postgres) {
+        true => Some(servers.start(Kind::Plain).await?.version.clone()),
+        false => None,
     };
-    run.all().await?;
-    let results = run.results;
-    eprintln!("\n{}", Ratios::new(&plan, &results).aligned());
-    if arguments.extent() != Extent::Smoke {
-        write_document(arguments, &programs, &machine, &plan, &results)?;
-    }
-    Ok(arguments.extent() != Extent::Smoke || nothing_failed(&plan, &results, &chosen))
-}
-
-struct Run<'a> {
-    plan: &'a Plan,
-    chosen: &'a [usize],
-    measurer: Measurer<'a>,
-    places: Places<'a>,
-    server: Option<&'a Server>,
-    results: Results,
-}
-
-impl Run<'_> {
-    async fn all(&mut self) -> Result<()> {
-        let progress =
-            ProgressBar::new((self.plan.cells.len() * self.plan.rounds * self.chosen.len()) as u64);
-        let style =
-            ProgressStyle::with_template("{elapsed_precise} [{bar:40}] {pos}/{len} {eta} left  {msg}");
-        progress.set_style(style.map_err(Error::during("the progress display"))?);
-        for (index, cell) in self.plan.cells.iter().enumerate() {
-            if let (Some((_, delay)), Some(server)) = (cell.processes, self.server) {
-                server.delay_commits(delay).await?;
-            }
-            for round in 0..self.plan.rounds {
-                for number in self.chosen {
-                    let system = &SYSTEMS[*number];
-                    progress.set_message(format!(
-                        "{} × {} × {}: {}",
-                        cell.name(),
-                        cell.callers,
-                        cell.events,
-                        system.name
-                    ));
-                    self.one((index, *number), cell, system, round).await?;
-                    progress.inc(1);
-                }
-            }
-            for number in self.chosen {
-                if let Some(line) = self.results.line((index, *number), cell, &SYSTEMS[*number]) {
-                    let json = serde_json::to_string(&line).map_err(Error::during("a result"))?;
-                    progress.suspend(|| println!("{json}"));
-                }
-            }
-        }
-        if let Some(server) = self.server {
-            server.delay_commits(0).await?;
-        }
-        progress.finish_with_message("done");
-        Ok(())
-    }
-
-    async fn one(
-        &mut self,
-        key: (usize, usize),
-        cell: &Cell,
-        system: &'static System,
-        round: usize,
-    ) -> Result<()> {
-        if self.results.is_settled(key.0, key.1) || (round > 0 && cell.workload == Workload::Size) {
-            return Ok(());
-        }
-        if let Some(reason) = system.reason_against(cell.workload, cell.store_size()) {
-            self.results.give_reason(key.0, key.1, reason);
-            return Ok(());
-        }
-        let place = match self.places.provide(&self.measurer, system, cell).await? {
-            Ok(place) => place,
-            Err(failure) => {
-                let outcome = Report::from(Err(failure)).outcome;
-                return self.results.take(key, cell, system, round, &outcome);
-            }
-        };
-        let outcome = self.outcome(cell, system, &place).await?;
-        self.places.release(system, &place).await?;
-        self.results.take(key, cell, system, round, &outcome)
-    }
-
-    async fn outcome(&self, cell: &Cell, system: &System, place: &Place) -> Result<Outcome> {
-        if cell.workload == Workload::Size {
-            let bytes = self.places.bytes(system, place).await?;
-            return Ok(Outcome::Figure { value: bytes as f64 / cell.events as f64 });
-        }
-        let processes = cell.processes.map_or(1, |(processes, _)| processes);
-        let assignment = Assignment {
-            workload: cell.workload,
-            variant: cell.variant,
-            callers: cell.callers / processes,
-            events: cell.events,
-            fill: place.fill,
-            seconds: self.plan.seconds,
-            operations: self.plan.operations,
-        };
-        let report = match cell.processes {
-            Some((processes, _)) => {
-                self.measurer.measure_together(system, &place.name, &assignment, processes)?
-            }
-            None => self.measurer.measure(system, &place.name, &assignment)?,
-        };
-        Ok(report.outcome)
-    }
-}
-
-fn write_document(
-    arguments: &Arguments,
-    programs: &Programs,
-    machine: &str,
-    plan: &Plan,
-    results: &Results,
-) -> Result<()> {
-    let root = programs.root();
-    let preamble = root.join("preamble.md");
-    let document = Document {
-        preamble: &fs::read_to_string(&preamble).map_err(Error::during(preamble.display()))?,
-        machine,
-        command: &format!("benchmarks/run {}", std::env::args().skip(1).collect::<Vec<_>>().join(" ")),
+    results.begin(raw, Part::new(machine::describe(version.as_deref()), plan))?;
+    let left_out = Run {
         plan,
+        chosen,
+        measurer,
+        places: Places::new(servers, directory.path()),
         results,
-    };
+        budget: Budget::new(arguments.minutes()),
+    }
+    .all(wanted)
+    .await?;
+    if !left_out.is_empty() {
+        eprintln!(
+            "\nleft out, because the time was over (`--resume` measures them): {}",
+            left_out.join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// Builds what makes flushes slow, and puts it where every account can read it.
+fn library(programs: &Programs, directory: &Path) -> Result<PathBuf> {
+    let built = programs.build_slow_flush()?;
+    let library = directory.join("libslow_flush.so");
+    fs::copy(&built, &library).map_err(Error::during(built.display()))?;
+    fs::set_permissions(&library, fs::Permissions::from_mode(0o755))
+        .map_err(Error::during(library.display()))?;
+    Ok(library)
+}
+
+/// All that was kept, of the whole plan: whatever this sitting was about.
+fn write_document(arguments: &Arguments, programs: &Programs, raw: &Path) -> Result<()> {
+    let root = programs.root();
+    let plan = Plan::new(&arguments.everything());
+    let results = Results::load(raw, &plan)?;
+    let preamble = root.join("preamble.md");
+    let preamble = fs::read_to_string(&preamble).map_err(Error::during(preamble.display()))?;
+    let document = Document { preamble: &preamble, plan: &plan, results: &results };
     let path = match &arguments.output {
         Some(path) => path.clone(),
         // Only a full run is the document that the repository shows.
@@ -222,8 +204,8 @@ fn nothing_failed(plan: &Plan, results: &Results, chosen: &[usize]) -> bool {
     let mut failures = 0;
     for (index, cell) in plan.cells.iter().enumerate() {
         for number in chosen {
-            if let Some(Entry::Reason(reason)) = results.of(index, *number)
-                && reason.starts_with("failed: ")
+            if let Some(Measured { entry: Entry::Reason(reason), .. }) = results.of(index, *number)
+                && reason.starts_with(FAILED)
             {
                 failures += 1;
                 eprintln!("{} {}: {reason}", cell.name(), SYSTEMS[*number].name);
@@ -232,7 +214,8 @@ fn nothing_failed(plan: &Plan, results: &Results, chosen: &[usize]) -> bool {
     }
     let figures = (0..plan.cells.len())
         .flat_map(|cell| chosen.iter().map(move |system| (cell, *system)))
-        .filter(|(cell, system)| matches!(results.of(*cell, *system), Some(Entry::Figures(_))))
+        .filter_map(|(cell, system)| results.of(cell, system))
+        .filter(|found| matches!(found.entry, Entry::Figures(_)))
         .count();
     println!("{figures} passed, {failures} failed");
     failures == 0 && figures > 0

@@ -9,16 +9,19 @@ use common::{Outcome, Report, Workload};
 
 use crate::error::{Error, Result};
 use crate::programs::Programs;
-use crate::systems::System;
+use crate::server::FLUSH_VARIABLE;
+use crate::systems::{Backend, System};
 
 /// Longer than anything takes that does not hang.
 const MEASURING: Duration = Duration::from_secs(120);
-const FILLING: Duration = Duration::from_secs(1_800);
+const FILLING: Duration = Duration::from_secs(3_600);
 
 /// Starts a system's program for one measurement, and reads its report.
 pub(crate) struct Measurer<'a> {
     pub(crate) programs: &'a Programs,
     directory: PathBuf,
+    /// What makes flushes slow, if that was built.
+    library: Option<PathBuf>,
     count: AtomicU64,
 }
 
@@ -26,12 +29,14 @@ pub(crate) struct Measurer<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Assignment {
     pub(crate) workload: Workload,
-    pub(crate) variant: &'static str,
+    pub(crate) variant: String,
     pub(crate) callers: u64,
     pub(crate) events: u64,
     pub(crate) fill: u64,
     pub(crate) seconds: f64,
     pub(crate) operations: Option<u64>,
+    /// How many microseconds a flush takes at least.
+    pub(crate) flush: u32,
 }
 
 struct Running {
@@ -41,8 +46,9 @@ struct Running {
 }
 
 impl<'a> Measurer<'a> {
-    pub(crate) fn new(programs: &'a Programs, directory: &Path) -> Self {
-        Self { programs, directory: directory.to_owned(), count: AtomicU64::new(0) }
+    pub(crate) fn new(programs: &'a Programs, directory: &Path, library: Option<&Path>) -> Self {
+        let library = library.map(Path::to_owned);
+        Self { programs, directory: directory.to_owned(), library, count: AtomicU64::new(0) }
     }
 
     /// One process.
@@ -88,7 +94,7 @@ impl<'a> Measurer<'a> {
         let errors = File::create(&log).map_err(Error::during(log.display()))?;
         let mut command = self.programs.command(system.program);
         command.args(["--system", system.name, "--workload", assignment.workload.name(), "--place", place]);
-        command.args(["--variant", assignment.variant]);
+        command.args(["--variant", &assignment.variant]);
         let numbers = [
             ("--callers", assignment.callers),
             ("--events", assignment.events),
@@ -106,6 +112,12 @@ impl<'a> Measurer<'a> {
         command.arg("--result").arg(&result);
         if let Some(go) = go {
             command.arg("--go").arg(go);
+        }
+        // PostgreSQL flushes by itself; it was started so.
+        if let (1.., Backend::Sqlite | Backend::Server, Some(library)) =
+            (assignment.flush, system.backend, &self.library)
+        {
+            command.env("LD_PRELOAD", library).env(FLUSH_VARIABLE, assignment.flush.to_string());
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
         let child = command.spawn().map_err(Error::during(format!("{command:?}")))?;

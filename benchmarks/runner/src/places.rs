@@ -1,27 +1,40 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use common::{Failure, Outcome, Workload};
 
 use crate::error::{Error, Result};
 use crate::measure::{Assignment, Measurer};
 use crate::plan::Cell;
-use crate::server::Server;
-use crate::systems::{Backend, System};
+use crate::server::{Kind, Server, Servers};
+use crate::systems::{Backend, Filling, System};
 
-/// Up to here a store is copied for each measurement that writes; what a measurement adds to a larger one is next to
-/// nothing.
+/// Up to here a store is copied for each measurement that writes.
 const LARGEST_COPY: u64 = 100_000;
+/// Up to here for each line of the tables; what is measured on a larger one adds next to nothing to it.
+const LARGEST_COPY_FOR_A_CELL: u64 = 1_000_000;
+/// How many events the two stores have that show whether rows are what appends write.
+const COMPARED: u64 = 1_000;
+/// What an event takes on disk, at most, and what is left for everything else: the write-ahead log, and other people.
+const BYTES_PER_EVENT: u64 = 1_200;
+const RESERVE: u64 = 12 << 30;
 
 /// Stores: new ones, and ones that are filled once and used again.
-pub(crate) struct Places<'a> {
-    server: Option<&'a Server>,
+pub(crate) struct Places {
+    pub(crate) servers: Servers,
     directory: PathBuf,
-    filled: HashMap<(&'static str, u64, &'static str), std::result::Result<Place, Failure>>,
+    filled: HashMap<Key, std::result::Result<Place, Failure>>,
+    /// Copies that all rounds of a cell share.
+    of_cell: HashMap<&'static str, Place>,
+    compared: HashSet<&'static str>,
     count: u64,
 }
+
+/// Whose, how large, made for what, and on which server.
+type Key = (&'static str, u64, &'static str, Kind);
 
 /// A store's URL or directory.
 #[derive(Clone, Debug)]
@@ -29,13 +42,22 @@ pub(crate) struct Place {
     pub(crate) name: String,
     /// Events to fill it with in the very process that measures.
     pub(crate) fill: u64,
+    kind: Kind,
+    backend: Backend,
     /// Whether it is removed after one measurement.
     temporary: bool,
 }
 
-impl<'a> Places<'a> {
-    pub(crate) fn new(server: Option<&'a Server>, directory: &Path) -> Self {
-        Self { server, directory: directory.to_owned(), filled: HashMap::new(), count: 0 }
+impl Places {
+    pub(crate) fn new(servers: Servers, directory: &Path) -> Self {
+        Self {
+            servers,
+            directory: directory.to_owned(),
+            filled: HashMap::new(),
+            of_cell: HashMap::new(),
+            compared: HashSet::new(),
+            count: 0,
+        }
     }
 
     /// The store for one measurement; or why there is none for this system.
@@ -46,45 +68,76 @@ impl<'a> Places<'a> {
         cell: &Cell,
     ) -> Result<std::result::Result<Place, Failure>> {
         let size = cell.store_size();
+        let kind = if system.backend == Backend::Postgres { cell.server() } else { Kind::Plain };
         if system.backend == Backend::Memory {
-            return Ok(Ok(Place { name: "memory".to_owned(), fill: size, temporary: false }));
+            let (name, backend) = ("memory".to_owned(), system.backend);
+            return Ok(Ok(Place { name, fill: size, kind, backend, temporary: false }));
         }
         if size == 0 {
-            return Ok(Ok(self.create(system, None).await?));
+            return Ok(Ok(self.create(system, kind, None).await?));
         }
-        // An index that only one workload has gets a store of its own.
-        let purpose = if cell.workload == Workload::Filter { cell.variant } else { "" };
-        let purpose = if purpose == "payload" { purpose } else { "" };
-        let key = (system.name, size, purpose);
+        let key = (system.owner().name, size, cell.purpose(), kind);
         if !self.filled.contains_key(&key) {
-            let filled = self.fill(measurer, system, size, purpose).await?;
+            let filled = self.fill(measurer, system.owner(), key).await?;
             self.filled.insert(key, filled);
         }
-        match &self.filled[&key] {
+        match self.filled[&key].clone() {
             Ok(place) if cell.writes() && size <= LARGEST_COPY => {
-                let place = place.clone();
-                Ok(Ok(self.create(system, Some(&place)).await?))
+                Ok(Ok(self.create(system, kind, Some(&place)).await?))
             }
-            other => Ok(other.clone()),
+            Ok(place) if cell.writes() && size <= LARGEST_COPY_FOR_A_CELL => {
+                if !self.of_cell.contains_key(system.name) {
+                    let copy = self.create(system, kind, Some(&place)).await?;
+                    self.of_cell.insert(system.name, Place { temporary: false, ..copy });
+                }
+                Ok(Ok(self.of_cell[system.name].clone()))
+            }
+            other => Ok(other),
         }
     }
 
     /// Removes what is not used again.
-    pub(crate) async fn release(&self, system: &System, place: &Place) -> Result<()> {
-        match (place.temporary, system.backend) {
-            (false, _) | (true, Backend::Memory) => Ok(()),
-            (true, Backend::Postgres) => self.server()?.drop_database(&place.name).await,
-            (true, Backend::Sqlite | Backend::Server) => {
-                fs::remove_dir_all(&place.name).map_err(Error::during(&place.name))
+    pub(crate) async fn release(&self, place: &Place) -> Result<()> {
+        if place.temporary { self.remove(place).await } else { Ok(()) }
+    }
+
+    /// Removes what only this cell used.
+    pub(crate) async fn end_cell(&mut self) -> Result<()> {
+        for (_, place) in std::mem::take(&mut self.of_cell) {
+            self.remove(&place).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the stores of sizes that are not needed any more.
+    pub(crate) async fn keep(&mut self, sizes: &BTreeSet<u64>) -> Result<()> {
+        let over: Vec<Key> = self.filled.keys().filter(|key| !sizes.contains(&key.1)).copied().collect();
+        let mut removed = HashSet::new();
+        for key in over {
+            if let Some(Ok(place)) = self.filled.remove(&key)
+                && removed.insert(place.name.clone())
+            {
+                self.remove(&place).await?;
             }
         }
+        Ok(())
     }
 
     /// How many bytes a store takes on disk.
-    pub(crate) async fn bytes(&self, system: &System, place: &Place) -> Result<u64> {
-        match system.backend {
-            Backend::Postgres => self.server()?.database_bytes(&place.name).await,
-            _ => bytes_in(Path::new(&place.name)),
+    pub(crate) async fn bytes(&self, place: &Place) -> Result<u64> {
+        match place.backend {
+            Backend::Postgres => self.servers.get(place.kind)?.database_bytes(&place.name).await,
+            Backend::Memory | Backend::Sqlite | Backend::Server => bytes_in(Path::new(&place.name)),
+        }
+    }
+
+    async fn remove(&self, place: &Place) -> Result<()> {
+        match place.backend {
+            Backend::Memory => Ok(()),
+            Backend::Postgres => self.servers.get(place.kind)?.drop_database(&place.name).await,
+            Backend::Sqlite | Backend::Server => {
+                fs::remove_dir_all(&place.name).map_err(Error::during(&place.name))
+            }
         }
     }
 
@@ -92,54 +145,103 @@ impl<'a> Places<'a> {
         &mut self,
         measurer: &Measurer<'_>,
         system: &'static System,
-        size: u64,
-        purpose: &str,
+        (name, size, purpose, kind): Key,
     ) -> Result<std::result::Result<Place, Failure>> {
-        if purpose == "payload" {
-            let plain = (system.name, size, "");
-            if let Some(Ok(plain)) = self.filled.get(&plain).cloned() {
-                let place = self.create(system, Some(&plain)).await?;
-                return Ok(Ok(Place { temporary: false, ..place }));
+        let plain = (name, size, "", kind);
+        if purpose == "payload"
+            && let Some(Ok(plain)) = self.filled.get(&plain).cloned()
+        {
+            // Whoever wants an index makes it when it opens the store.
+            if size > LARGEST_COPY_FOR_A_CELL {
+                return Ok(Ok(plain));
+            }
+            let place = self.create(system, kind, Some(&plain)).await?;
+            return Ok(Ok(Place { temporary: false, ..place }));
+        }
+        let (free, wanted) = (free_bytes(&self.directory), size * BYTES_PER_EVENT + RESERVE);
+        if size > LARGEST_COPY && free.is_some_and(|free| free < wanted) {
+            let free = free.unwrap_or_default() >> 30;
+            return Ok(Err(Failure::Absent(format!(
+                "no room on this machine's disk: a store of {size} events wants {} GiB to be free, and {free} are",
+                wanted >> 30
+            ))));
+        }
+        if system.filling == Filling::Rows
+            && self.compared.insert(name)
+            && let Err(failure) = self.compare(measurer, system, kind).await?
+        {
+            return Ok(Err(failure));
+        }
+        self.filled_anew(measurer, system, kind, size, purpose).await
+    }
+
+    /// Whether rows are what appends write: two small stores, one filled either way.
+    async fn compare(
+        &mut self,
+        measurer: &Measurer<'_>,
+        system: &'static System,
+        kind: Kind,
+    ) -> Result<std::result::Result<(), Failure>> {
+        let mut stores = Vec::new();
+        for how in ["", "appends"] {
+            match self.filled_anew(measurer, system, kind, COMPARED, how).await? {
+                Ok(place) => stores.push(place),
+                Err(failure) => return Ok(Err(failure)),
             }
         }
-        let place = self.create(system, None).await?;
-        let assignment = Assignment {
-            workload: Workload::Preload,
-            variant: "",
-            callers: 1,
-            events: size,
-            fill: 0,
-            seconds: 1.0,
-            operations: None,
-        };
-        let report = measurer.measure(system, &place.name, &assignment)?;
-        match report.outcome {
+        let other = stores[1].name.clone();
+        let comparison = assignment(Workload::Compare, other, COMPARED);
+        let outcome = measurer.measure(system, &stores[0].name, &comparison)?.outcome;
+        for place in &stores {
+            self.remove(place).await?;
+        }
+        match outcome {
+            Outcome::Figure { value } if value > 0.0 => Ok(Ok(())),
+            other => Ok(Err(Failure::Broken(format!(
+                "it is not filled as its own appends would do it: {other:?}"
+            )))),
+        }
+    }
+
+    async fn filled_anew(
+        &mut self,
+        measurer: &Measurer<'_>,
+        system: &'static System,
+        kind: Kind,
+        size: u64,
+        variant: &str,
+    ) -> Result<std::result::Result<Place, Failure>> {
+        let place = self.create(system, kind, None).await?;
+        let filling = assignment(Workload::Preload, variant.to_owned(), size);
+        match measurer.measure(system, &place.name, &filling)?.outcome {
             Outcome::Absent { reason } => {
-                self.release(system, &place).await?;
+                self.remove(&place).await?;
                 Ok(Err(Failure::Absent(reason)))
             }
             Outcome::Broken { reason } => {
-                self.release(system, &place).await?;
+                self.remove(&place).await?;
                 Ok(Err(Failure::Broken(format!("filling the store: {reason}"))))
             }
             Outcome::Rate { .. } | Outcome::Latencies { .. } | Outcome::Figure { .. } => {
                 if system.backend == Backend::Postgres {
                     // What autovacuum would have done by the time that a store has grown so large.
-                    self.server()?.settle(&place.name).await?;
+                    self.servers.get(kind)?.settle(&place.name).await?;
                 }
                 Ok(Ok(Place { temporary: false, ..place }))
             }
         }
     }
 
-    async fn create(&mut self, system: &System, template: Option<&Place>) -> Result<Place> {
+    async fn create(&mut self, system: &System, kind: Kind, template: Option<&Place>) -> Result<Place> {
         self.count += 1;
-        let name = match system.backend {
+        let backend = system.backend;
+        let name = match backend {
             Backend::Postgres => {
                 let name = format!("{}_{}", system.name.replace('-', "_"), self.count);
-                self.server()?.create_database(&name, template.map(|template| template.name.as_str())).await?
+                let server: &Server = self.servers.start(kind).await?;
+                server.create_database(&name, template.map(|template| template.name.as_str())).await?
             }
-            _ => {
+            Backend::Memory | Backend::Sqlite | Backend::Server => {
                 let path = self.directory.join(format!("{}-{}", system.name, self.count));
                 fs::create_dir(&path).map_err(Error::during(path.display()))?;
                 if let Some(template) = template {
@@ -148,12 +250,18 @@ impl<'a> Places<'a> {
                 path.display().to_string()
             }
         };
-        Ok(Place { name, fill: 0, temporary: true })
+        Ok(Place { name, fill: 0, kind, backend, temporary: true })
     }
+}
 
-    fn server(&self) -> Result<&Server> {
-        self.server.ok_or_else(|| Error::new("no PostgreSQL server was started"))
-    }
+/// What a store is filled or compared with.
+fn assignment(workload: Workload, variant: String, events: u64) -> Assignment {
+    Assignment { workload, variant, callers: 1, events, fill: 0, seconds: 1.0, operations: None, flush: 0 }
+}
+
+fn free_bytes(directory: &Path) -> Option<u64> {
+    let output = Command::new("df").args(["--output=avail", "-B1"]).arg(directory).output().ok()?;
+    String::from_utf8_lossy(&output.stdout).lines().last()?.trim().parse().ok()
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

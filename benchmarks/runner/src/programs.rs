@@ -32,10 +32,17 @@ impl Programs {
             match program {
                 Program::None => {}
                 Program::Python => self.install_python()?,
-                built => self.cargo(*built)?,
+                Program::Ours => self.cargo(&self.root, package(*program), &self.target)?,
+                peer => self.cargo(&self.root.join("peers"), package(*peer), &self.target_of(*peer))?,
             }
         }
         Ok(())
+    }
+
+    /// Builds what makes flushes slow, and says where it lies.
+    pub(crate) fn build_slow_flush(&self) -> Result<PathBuf> {
+        self.cargo(&self.root, "slow-flush", &self.target)?;
+        Ok(self.target.join(self.directory()).join("libslow_flush.so"))
     }
 
     /// What starts the program; a task's arguments are still to come.
@@ -46,27 +53,20 @@ impl Programs {
                 command.arg(self.root.join("peers-python/main.py"));
                 command
             }
-            built => {
-                let directory = if self.profile == "dev" { "debug" } else { &self.profile };
-                Command::new(self.target_of(built).join(directory).join(package(built)))
-            }
+            built => Command::new(self.target_of(built).join(self.directory()).join(package(built))),
         }
     }
 
-    fn cargo(&self, program: Program) -> Result<()> {
-        let workspace = if program == Program::Ours { self.root.clone() } else { self.root.join("peers") };
+    /// Where a profile's programs lie.
+    fn directory(&self) -> &str {
+        if self.profile == "dev" { "debug" } else { &self.profile }
+    }
+
+    fn cargo(&self, workspace: &Path, package: &str, target: &Path) -> Result<()> {
         let mut command = Command::new("cargo");
-        command.args([
-            "build",
-            "--locked",
-            "--quiet",
-            "--profile",
-            &self.profile,
-            "--package",
-            package(program),
-        ]);
+        command.args(["build", "--locked", "--quiet", "--profile", &self.profile, "--package", package]);
         command.arg("--manifest-path").arg(workspace.join("Cargo.toml"));
-        command.arg("--target-dir").arg(self.target_of(program));
+        command.arg("--target-dir").arg(target);
         run(&mut command)
     }
 

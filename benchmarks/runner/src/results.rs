@@ -1,36 +1,39 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use common::Outcome;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::plan::Cell;
-use crate::systems::System;
+use crate::figure::{Figure, median};
+use crate::part::Part;
+use crate::plan::{Cell, Plan};
+use crate::systems::{SYSTEMS, System};
 
-/// What was measured so far.
+/// What was measured so far: in this sitting, and in those before it that the file keeps.
 pub(crate) struct Results {
     /// By the cell's and the system's place in their lists.
-    entries: BTreeMap<(usize, usize), Entry>,
+    entries: BTreeMap<(usize, usize), Measured>,
+    parts: Vec<Part>,
     raw: Option<File>,
 }
 
 /// One system in one cell.
 #[derive(Clone, Debug)]
+pub(crate) struct Measured {
+    /// In which sitting: the last one counts.
+    pub(crate) part: usize,
+    pub(crate) entry: Entry,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
 pub(crate) enum Entry {
     Figures(Vec<Figure>),
     /// Why there is none.
     Reason(String),
-}
-
-/// What one round came to.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Figure {
-    pub(crate) value: f64,
-    pub(crate) p50_ms: Option<f64>,
-    pub(crate) p99_ms: Option<f64>,
 }
 
 /// One line of the output.
@@ -48,42 +51,84 @@ pub(crate) struct Line<'a> {
     rounds: usize,
 }
 
-#[derive(Serialize)]
-struct Raw<'a> {
+/// One line of the file: a sitting begins, or one round has ended.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Raw {
+    Part { part: Part },
+    Round(Round),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Round {
     workload: String,
-    system: &'a str,
-    backend: &'a str,
+    system: String,
+    backend: String,
     callers: u64,
     events: u64,
     round: usize,
     #[serde(flatten)]
-    outcome: &'a Outcome,
+    outcome: Outcome,
 }
 
 impl Results {
-    /// Keeps the raw figures in this file, behind what is there.
-    pub(crate) fn new(raw: Option<&Path>) -> Result<Self> {
-        let raw = raw
-            .map(|path| {
-                OpenOptions::new().create(true).append(true).open(path).map_err(Error::during(path.display()))
-            })
-            .transpose()?;
-        Ok(Self { entries: BTreeMap::new(), raw })
+    /// What the file keeps of this plan; nothing if there is no such file.
+    pub(crate) fn load(path: &Path, plan: &Plan) -> Result<Self> {
+        let mut results = Self { entries: BTreeMap::new(), parts: Vec::new(), raw: None };
+        let Ok(file) = File::open(path) else { return Ok(results) };
+        for (number, line) in BufReader::new(file).lines().enumerate() {
+            let line = line.map_err(Error::during(path.display()))?;
+            let place = || format!("{}, line {}", path.display(), number + 1);
+            match serde_json::from_str(&line).map_err(Error::during(place()))? {
+                Raw::Part { part } => results.parts.push(part),
+                Raw::Round(round) => results.recall(plan, &round)?,
+            }
+        }
+        Ok(results)
+    }
+
+    /// Begins a sitting, and keeps its figures behind what is in the file.
+    pub(crate) fn begin(&mut self, path: &Path, part: Part) -> Result<()> {
+        let raw = OpenOptions::new().create(true).append(true).open(path);
+        self.raw = Some(raw.map_err(Error::during(path.display()))?);
+        self.write(&Raw::Part { part: part.clone() })?;
+        self.parts.push(part);
+        Ok(())
+    }
+
+    /// The sittings, in order.
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// What the system came to in the cell, if it was asked.
-    pub(crate) fn of(&self, cell: usize, system: usize) -> Option<&Entry> {
+    pub(crate) fn of(&self, cell: usize, system: usize) -> Option<&Measured> {
         self.entries.get(&(cell, system))
     }
 
-    /// Whether there is a reason not to ask it again.
+    /// Whether there is a reason, found in this sitting, not to ask it again.
     pub(crate) fn is_settled(&self, cell: usize, system: usize) -> bool {
-        matches!(self.of(cell, system), Some(Entry::Reason(_)))
+        let current = self.parts.len().saturating_sub(1);
+        self.of(cell, system)
+            .is_some_and(|found| found.part == current && matches!(found.entry, Entry::Reason(_)))
+    }
+
+    /// Whether all that the plan asks for is there, so that a resumed run passes it by. What failed is tried again.
+    pub(crate) fn is_complete(&self, cell: usize, system: usize, plan: &Plan) -> bool {
+        let Some(found) = self.of(cell, system) else { return false };
+        match &found.entry {
+            Entry::Reason(reason) => !reason.starts_with(FAILED),
+            Entry::Figures(figures) => {
+                figures.len() >= plan.cells[cell].rounds(plan.rounds)
+                    && self.parts.get(found.part).is_some_and(|part| part.seconds >= plan.seconds * 0.99)
+            }
+        }
     }
 
     /// Why there is no figure.
     pub(crate) fn give_reason(&mut self, cell: usize, system: usize, reason: String) {
-        self.entries.insert((cell, system), Entry::Reason(reason));
+        let part = self.parts.len().saturating_sub(1);
+        self.entries.insert((cell, system), Measured { part, entry: Entry::Reason(reason) });
     }
 
     /// Takes one round's outcome.
@@ -91,30 +136,20 @@ impl Results {
         &mut self,
         key: (usize, usize),
         cell: &Cell,
-        system: &System,
         round: usize,
         outcome: &Outcome,
     ) -> Result<()> {
-        if let Some(raw) = &mut self.raw {
-            let line = Raw {
-                workload: cell.name(),
-                system: system.name,
-                backend: system.backend.name(),
-                callers: cell.callers,
-                events: cell.events,
-                round,
-                outcome,
-            };
-            let json = serde_json::to_string(&line).map_err(Error::during("the raw figures"))?;
-            writeln!(raw, "{json}").map_err(Error::during("the raw figures"))?;
-        }
-        match Figure::of(outcome) {
-            Ok(figure) => match self.entries.entry(key).or_insert_with(|| Entry::Figures(Vec::new())) {
-                Entry::Figures(figures) => figures.push(figure),
-                Entry::Reason(_) => {}
-            },
-            Err(reason) => self.give_reason(key.0, key.1, reason),
-        }
+        let system = &SYSTEMS[key.1];
+        self.write(&Raw::Round(Round {
+            workload: cell.name(),
+            system: system.name.to_owned(),
+            backend: system.backend.name().to_owned(),
+            callers: cell.callers,
+            events: cell.events,
+            round,
+            outcome: outcome.clone(),
+        }))?;
+        self.add(key, outcome);
         Ok(())
     }
 
@@ -125,7 +160,9 @@ impl Results {
         cell: &'a Cell,
         system: &'a System,
     ) -> Option<Line<'a>> {
-        let Some(Entry::Figures(figures)) = self.entries.get(&key) else { return None };
+        let Some(Measured { entry: Entry::Figures(figures), .. }) = self.entries.get(&key) else {
+            return None;
+        };
         let all = |part: fn(&Figure) -> Option<f64>| median(figures.iter().filter_map(part).collect());
         Some(Line {
             workload: cell.name(),
@@ -140,71 +177,45 @@ impl Results {
             rounds: figures.len(),
         })
     }
-}
 
-impl Figure {
-    fn of(outcome: &Outcome) -> std::result::Result<Self, String> {
-        match outcome {
-            Outcome::Rate { done, seconds, latencies, .. } => Ok(Self {
-                value: rounded(*done as f64 / seconds.max(1e-9)),
-                p50_ms: quantile(latencies, 0.5),
-                p99_ms: quantile(latencies, 0.99),
-            }),
-            Outcome::Latencies { latencies } => {
-                // What a latency is judged by.
-                let p99 = quantile(latencies, 0.99).ok_or("nothing was delivered")?;
-                Ok(Self { value: p99, p50_ms: quantile(latencies, 0.5), p99_ms: Some(p99) })
+    /// Figures of what isn't measured any more are passed by.
+    fn recall(&mut self, plan: &Plan, round: &Round) -> Result<()> {
+        let cell = plan.cells.iter().position(|cell| {
+            cell.callers == round.callers && cell.events == round.events && cell.name() == round.workload
+        });
+        let system = SYSTEMS.iter().position(|system| system.name == round.system);
+        if let (Some(cell), Some(system)) = (cell, system) {
+            self.add((cell, system), &round.outcome);
+        }
+        Ok(())
+    }
+
+    /// The first figure of a sitting replaces those of the sittings before.
+    fn add(&mut self, key: (usize, usize), outcome: &Outcome) {
+        let part = self.parts.len().saturating_sub(1);
+        match Figure::of(outcome) {
+            Err(reason) => self.give_reason(key.0, key.1, reason),
+            Ok(figure) => {
+                let found = self
+                    .entries
+                    .entry(key)
+                    .or_insert_with(|| Measured { part, entry: Entry::Figures(Vec::new()) });
+                if found.part != part {
+                    *found = Measured { part, entry: Entry::Figures(Vec::new()) };
+                }
+                if let Entry::Figures(figures) = &mut found.entry {
+                    figures.push(figure);
+                }
             }
-            Outcome::Figure { value } => Ok(Self { value: rounded(*value), p50_ms: None, p99_ms: None }),
-            Outcome::Absent { reason } => Err(reason.clone()),
-            Outcome::Broken { reason } => Err(format!("failed: {reason}")),
         }
     }
-}
 
-/// Milliseconds, of nanoseconds and how often they were seen, in order.
-fn quantile(latencies: &[(u64, u64)], share: f64) -> Option<f64> {
-    let total: u64 = latencies.iter().map(|(_, count)| count).sum();
-    let wanted = ((total as f64 * share).ceil() as u64).max(1);
-    let mut seen = 0;
-    let (nanoseconds, _) = latencies.iter().find(|(_, count)| {
-        seen += count;
-        seen >= wanted
-    })?;
-    Some((*nanoseconds as f64).round() / 1e6)
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        odd if odd % 2 == 1 => Some(values[middle]),
-        _ => Some(rounded((values[middle - 1] + values[middle]) / 2.0)),
+    fn write(&mut self, line: &Raw) -> Result<()> {
+        let Some(raw) = &mut self.raw else { return Ok(()) };
+        let json = serde_json::to_string(line).map_err(Error::during("the raw figures"))?;
+        writeln!(raw, "{json}").map_err(Error::during("the raw figures"))
     }
 }
 
-fn rounded(value: f64) -> f64 {
-    (value * 1_000.0).round() / 1_000.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_those_of_what_was_seen() {
-        let latencies = [(1_000_000, 98), (2_000_000, 1), (5_000_000, 1)];
-        assert_eq!(quantile(&latencies, 0.5), Some(1.0));
-        assert_eq!(quantile(&latencies, 0.99), Some(2.0));
-        assert_eq!(quantile(&latencies, 1.0), Some(5.0));
-        assert_eq!(quantile(&[], 0.5), None);
-    }
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![4.0, 1.0]), Some(2.5));
-        assert_eq!(median(Vec::new()), None);
-    }
-}
+/// How the reason begins where something went wrong.
+pub(crate) const FAILED: &str = "failed: ";

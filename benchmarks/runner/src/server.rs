@@ -1,31 +1,89 @@
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
 use test_servers::LocalPostgres;
 use tokio_postgres::{Client, NoTls};
 
 use crate::error::{Error, Result};
 
-/// The PostgreSQL server of a run: started from local binaries, on loopback, gone with this process.
+/// What is special about a PostgreSQL server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Plain,
+    /// Its flushes take so many microseconds at least.
+    SlowFlush(u32),
+    /// A standby on loopback must have flushed what it commits.
+    WithStandby,
+}
+
+/// The PostgreSQL servers of a run: started when they are needed, from local binaries, on loopback, gone with this process.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    /// What makes flushes slow, if that was built.
+    library: Option<PathBuf>,
+    running: HashMap<Kind, Server>,
+}
+
+/// One of them.
 #[derive(Debug)]
 pub(crate) struct Server {
     postgres: LocalPostgres,
     pub(crate) version: String,
+    _standby: Option<LocalPostgres>,
 }
 
 /// What is changed about PostgreSQL's defaults, for all systems alike. `fsync` and `synchronous_commit` stay on.
 pub(crate) const SETTINGS: [(&str, &str); 5] = [
     ("shared_buffers", "1GB"),
-    ("max_wal_size", "8GB"),
+    ("max_wal_size", "4GB"),
     ("checkpoint_timeout", "15min"),
     ("max_connections", "600"),
     ("autovacuum_naptime", "10min"),
 ];
 
+/// How the library is told what a flush takes.
+pub(crate) const FLUSH_VARIABLE: &str = "SLOW_FLUSH_MICROSECONDS";
+
+impl Servers {
+    pub(crate) fn new(library: Option<PathBuf>) -> Self {
+        Self { library, running: HashMap::new() }
+    }
+
+    /// The server of this kind; it is started if it doesn't run.
+    pub(crate) async fn start(&mut self, kind: Kind) -> Result<&Server> {
+        if !self.running.contains_key(&kind) {
+            let server = Server::start(kind, self.library.as_deref()).await?;
+            self.running.insert(kind, server);
+        }
+        self.get(kind)
+    }
+
+    /// A server that runs.
+    pub(crate) fn get(&self, kind: Kind) -> Result<&Server> {
+        self.running.get(&kind).ok_or_else(|| Error::new("no such PostgreSQL server was started"))
+    }
+}
+
 impl Server {
-    pub(crate) async fn start() -> Result<Self> {
-        let builder = SETTINGS
+    async fn start(kind: Kind, library: Option<&Path>) -> Result<Self> {
+        let mut builder = SETTINGS
             .into_iter()
             .fold(LocalPostgres::builder(), |builder, (name, value)| builder.setting(name, value));
-        let postgres = builder.start().await.map_err(Error::during("starting PostgreSQL"))?;
-        let mut server = Self { postgres, version: String::new() };
+        if let Kind::SlowFlush(microseconds) = kind {
+            let library = library.and_then(Path::to_str);
+            let library = library.ok_or_else(|| Error::new("what makes flushes slow was not built"))?;
+            builder = builder
+                .environment("LD_PRELOAD", library)
+                .environment(FLUSH_VARIABLE, &microseconds.to_string());
+        }
+        let mut postgres = builder.start().await.map_err(Error::during("starting PostgreSQL"))?;
+        let standby = match kind {
+            Kind::WithStandby => Some(
+                postgres.start_synchronous_standby().await.map_err(Error::during("starting a standby"))?,
+            ),
+            Kind::Plain | Kind::SlowFlush(_) => None,
+        };
+        let mut server = Self { postgres, version: String::new(), _standby: standby };
         let row = server.admin().await?.query_one("SHOW server_version", &[]).await;
         server.version = row.map_err(Error::during("SHOW server_version"))?.get(0);
         Ok(server)

@@ -2,6 +2,8 @@ use clap::ValueEnum;
 use common::Workload;
 use serde::Serialize;
 
+use crate::plan::Cell;
+
 /// Where a system keeps its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -48,6 +50,33 @@ pub(crate) enum Program {
     None,
 }
 
+/// How its stores are filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filling {
+    /// By its own appends, a stream of ten events at a time, 32 at once.
+    Appends,
+    /// By its own interface, so many events at once.
+    Batches(u64),
+    /// Past its own code, into its tables: what a store then holds is compared with what its own appends write.
+    Rows,
+    /// They are another system's, which has the same tables.
+    Of(&'static str),
+}
+
+impl Filling {
+    /// For the list of systems.
+    pub(crate) fn told(self) -> String {
+        match self {
+            Self::Appends => "by its own appends, ten events each".to_owned(),
+            Self::Batches(events) => format!("by its own interface, {events} events at once"),
+            Self::Rows => "by inserts of many rows into its table, which a check at the beginning compares with what its \
+                           own appends write"
+                .to_owned(),
+            Self::Of(other) => format!("as {other}'s: they are the same"),
+        }
+    }
+}
+
 /// A system that is measured.
 #[derive(Debug)]
 pub(crate) struct System {
@@ -57,6 +86,7 @@ pub(crate) struct System {
     pub(crate) program: Program,
     /// The largest store that is filled for it, in a time that lets the run end.
     pub(crate) largest: u64,
+    pub(crate) filling: Filling,
     /// How it is used here.
     pub(crate) note: &'static str,
 }
@@ -71,6 +101,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Ours,
         program: Program::Ours,
         largest: 10 * MILLION,
+        filling: Filling::Batches(1_000),
         note: "as it is",
     },
     System {
@@ -79,6 +110,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Peer,
         program: Program::PeersMemory,
         largest: MILLION,
+        filling: Filling::Appends,
         note: "2.1; `append_events` with the stream's version",
     },
     System {
@@ -87,6 +119,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Peer,
         program: Program::PeersMemory,
         largest: MILLION,
+        filling: Filling::Appends,
         note: "0.5, `MemStore`; `load_aggregate`, then `commit`: it checks no version, so a lost update is no conflict. It \
                prints two lines per append, which go to /dev/null, keeps Rust values and encodes nothing",
     },
@@ -96,6 +129,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Peer,
         program: Program::PeersMemory,
         largest: MILLION,
+        filling: Filling::Appends,
         note: "0.4, `eventually::inmemory::EventStore` with `Expected::Exact`; it keeps Rust values and encodes nothing",
     },
     System {
@@ -104,6 +138,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Limit,
         program: Program::Ours,
         largest: 10 * MILLION,
+        filling: Filling::Appends,
         note: "encodes the payload and pushes to a vector under a mutex; reading walks along the vector",
     },
     System {
@@ -112,6 +147,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Ours,
         program: Program::Ours,
         largest: 10 * MILLION,
+        filling: Filling::Batches(1_000),
         note: "as it is: WAL, `synchronous=FULL`",
     },
     System {
@@ -120,6 +156,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Peer,
         program: Program::PeersSqlite,
         largest: MILLION,
+        filling: Filling::Batches(1_000),
         note: "2.1, `SqliteConfig` with a path; it opens the file in WAL mode and leaves `synchronous` at SQLite's own \
                default, FULL",
     },
@@ -129,6 +166,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Peer,
         program: Program::PeersSqlite,
         largest: MILLION,
+        filling: Filling::Batches(1_000),
         note: "0.5, `SqliteEventRepository` on sqlx's pool, 10 connections as in its `default_sqlite_pool`, WAL and \
                `synchronous=FULL`",
     },
@@ -138,6 +176,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Peer,
         program: Program::PeersUmadb,
         largest: 10 * MILLION,
+        filling: Filling::Batches(2_000),
         note: "0.7.8, `UmaDb` in this process (a file format of its own), flushed before each acknowledgement; a stream is a \
                tag, its expected version the condition that the tag has nothing behind the last known position",
     },
@@ -147,6 +186,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Limit,
         program: Program::Ours,
         largest: 10 * MILLION,
+        filling: Filling::Of("eventsource-sqlite"),
         note: "one transaction of prepared inserts into our tables with our indexes, on one connection under a mutex; reading \
                is one statement that decodes every column",
     },
@@ -156,6 +196,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Ours,
         program: Program::Ours,
         largest: 10 * MILLION,
+        filling: Filling::Batches(1_000),
         note: "as it is, with 16 connections; for `filter:payload` with an index for that key \
                (`PayloadIndex::Keys([\"customer\"])`)",
     },
@@ -165,6 +206,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Peer,
         program: Program::PeersPostgres,
         largest: MILLION,
+        filling: Filling::Batches(1_000),
         note: "0.5, `PostgresEventRepository::persist` on its documented schema, pool of 16",
     },
     System {
@@ -173,6 +215,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Peer,
         program: Program::PeersPostgres,
         largest: MILLION,
+        filling: Filling::Batches(1_000),
         note: "2.1, `append_events` with the stream's version, pool of 16",
     },
     System {
@@ -181,6 +224,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Peer,
         program: Program::PeersPostgres,
         largest: MILLION,
+        filling: Filling::Appends,
         note: "0.18, `PgStore::persist` without handlers, pool of 16",
     },
     System {
@@ -188,7 +232,8 @@ pub(crate) const SYSTEMS: &[System] = &[
         backend: Backend::Postgres,
         role: Role::Peer,
         program: Program::PeersPostgres,
-        largest: MILLION,
+        largest: 10 * MILLION,
+        filling: Filling::Batches(1_000),
         note: "4.0.1, `PgEventStore` with JSON, pool of 16; order, course and student are ids (columns); a conflict that it \
                reports as a database error (SQLSTATE 40001) is tried again like one",
     },
@@ -198,6 +243,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Peer,
         program: Program::PeersPostgres,
         largest: 10 * MILLION,
+        filling: Filling::Rows,
         note: "the published schema (GIN on the payload, `jsonb_path_ops`), query and append CTE of \
                dynamic-streams-eventstore, values bound, pool of 16. Its append tells no position, so an append to a stream \
                that has events asks for them first. Its check lets racing appends through (it takes no lock)",
@@ -208,6 +254,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Peer,
         program: Program::None,
         largest: 0,
+        filling: Filling::Appends,
         note: "0.2.0 does not build any more: its refinery 0.3 uses `serde::export`, which serde removed in 1.0.119",
     },
     System {
@@ -216,6 +263,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Peer,
         program: Program::Python,
         largest: 100_000,
+        filling: Filling::Appends,
         note: "0.8 from PyPI, `PostgreSQLEventStore` on asyncpg, SQLAlchemy's pool of 16, tracing off, one process",
     },
     System {
@@ -224,6 +272,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Peer,
         program: Program::Python,
         largest: 100_000,
+        filling: Filling::Batches(1_000),
         note: "from PyPI: `PostgresAggregateRecorder` for streams, `PostgresDCBRecorderTT` for decisions, pool of 16, callers \
                are threads of one process",
     },
@@ -233,6 +282,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Limit,
         program: Program::Ours,
         largest: 10 * MILLION,
+        filling: Filling::Of("eventsource-postgres"),
         note: "tokio-postgres, 16 connections: a prepared insert of many rows (`unnest`) into our tables with our indexes; \
                reading is pages of 5,000 rows that decode every column",
     },
@@ -242,6 +292,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         role: Role::Limit,
         program: Program::Ours,
         largest: 10 * MILLION,
+        filling: Filling::Of("eventsource-postgres"),
         note: "tokio-postgres, 16 connections: a binary COPY into the same tables",
     },
     System {
@@ -249,18 +300,21 @@ pub(crate) const SYSTEMS: &[System] = &[
         backend: Backend::Server,
         role: Role::Peer,
         program: Program::PeersUmadb,
-        largest: MILLION,
+        largest: 10 * MILLION,
+        filling: Filling::Of("umadb-core"),
         note: "0.7.8, a process of its own, its client over gRPC on loopback, one connection; else as umadb-core",
     },
 ];
 
 impl System {
     /// Why it is not asked to do this at all; a system's own program knows the other reasons.
-    pub(crate) fn reason_against(&self, workload: Workload, size: u64) -> Option<String> {
+    pub(crate) fn reason_against(&self, cell: &Cell) -> Option<String> {
+        let (workload, size) = (cell.workload, cell.store_size());
         if self.program == Program::None {
             return Some(self.note.to_owned());
         }
         match (workload, self.backend) {
+            (_, Backend::Memory) if cell.flush > 0 => Some("nothing is flushed".to_owned()),
             (Workload::Memory, Backend::Memory) => Some("the log itself lies in memory".to_owned()),
             (Workload::Size, Backend::Memory) => Some("nothing is on disk".to_owned()),
             (Workload::AppendProcesses, Backend::Memory | Backend::Sqlite | Backend::Server) => {
@@ -276,10 +330,22 @@ impl System {
             {
                 Some("a limit checks and promises nothing".to_owned())
             }
+            (Workload::Growth, _) if self.role == Role::Limit && size > MILLION => {
+                Some("a store so large is not copied, and what a limit writes would break ours".to_owned())
+            }
+            (Workload::Relay, _) if self.role != Role::Ours => Some("no outbox".to_owned()),
             _ if size > self.largest => Some(format!(
-                "no store of {size} events was filled: it takes too long through its own appends"
+                "no store of {size} events was filled for it: it takes too long, or too much of the disk"
             )),
             _ => None,
+        }
+    }
+
+    /// The system whose stores it uses.
+    pub(crate) fn owner(&'static self) -> &'static Self {
+        match self.filling {
+            Filling::Of(other) => SYSTEMS.iter().find(|system| system.name == other).unwrap_or(self),
+            Filling::Appends | Filling::Batches(_) | Filling::Rows => self,
         }
     }
 }

@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use crate::plan::Plan;
-use crate::results::{Entry, Results};
+use crate::results::{Entry, Measured, Results};
 use crate::systems::{Backend, Role, SYSTEMS};
 
 /// Ours beside the best peer, the umadb server and the limit: a line for each cell and backend.
@@ -105,7 +105,7 @@ pub(crate) fn figure(
     reasons: &mut Vec<String>,
 ) -> String {
     let reason = match results.of(cell, system) {
-        Some(Entry::Figures(_)) => {
+        Some(Measured { entry: Entry::Figures(_), .. }) => {
             let Some(line) = results.line((cell, system), &plan.cells[cell], &SYSTEMS[system]) else {
                 return String::new();
             };
@@ -118,8 +118,10 @@ pub(crate) fn figure(
             };
             return format!("{}{latencies}", number(line.median));
         }
-        Some(Entry::Reason(reason)) => reason.clone(),
-        None => "not asked in this run".to_owned(),
+        Some(Measured { entry: Entry::Reason(reason), .. }) => reason.clone(),
+        None => SYSTEMS[system]
+            .reason_against(&plan.cells[cell])
+            .unwrap_or_else(|| "not measured in the sittings above".to_owned()),
     };
     let place = reasons.iter().position(|each| *each == reason).unwrap_or_else(|| {
         reasons.push(reason);

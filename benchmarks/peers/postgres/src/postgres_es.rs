@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use common::{Event, Failure, Stream, System, broken};
 use postgres_es::PostgresEventRepository;
 use shared::cqrs;
@@ -39,5 +41,9 @@ impl System for PostgresEs {
 
     async fn feed(&self) -> Result<u64, Failure> {
         cqrs::replay(&self.0).await
+    }
+
+    async fn preload(self: Arc<Self>, size: u64) -> Result<(), Failure> {
+        cqrs::preload(&self.0, size).await
     }
 }

@@ -52,19 +52,34 @@ pub async fn append<R: PersistedEventRepository>(
     expected: u64,
     events: Vec<Event>,
 ) -> Result<(), Failure> {
-    let events = (expected as usize + 1..).zip(events).map(|(sequence, event)| {
-        Ok(SerializedEvent::new(
-            stream.0.to_string(),
-            sequence,
-            Stream::TYPE.to_owned(),
-            event.event_type.to_owned(),
-            "1.0".to_owned(),
-            serde_json::to_value(&event.payload)?,
-            serde_json::Value::Object(serde_json::Map::new()),
-        ))
-    });
-    let events = events.collect::<Result<Vec<_>, serde_json::Error>>().map_err(broken)?;
+    let events = (expected + 1..).zip(events).map(|(sequence, event)| serialized(stream, sequence, &event));
+    let events = events.collect::<Result<Vec<_>, _>>()?;
     repository.persist::<Order>(&events, None).await.map_err(judged)
+}
+
+/// Fills a store by its own interface: a thousand events at once, of a hundred aggregates.
+pub async fn preload<R: PersistedEventRepository>(repository: &R, size: u64) -> Result<(), Failure> {
+    for first in (0..size).step_by(1_000) {
+        let events = (first..size.min(first + 1_000)).map(|number| {
+            let (stream, version, event) = Event::preloaded(number, size);
+            serialized(stream, version, &event)
+        });
+        let events = events.collect::<Result<Vec<_>, _>>()?;
+        repository.persist::<Order>(&events, None).await.map_err(judged)?;
+    }
+    Ok(())
+}
+
+fn serialized(stream: Stream, sequence: u64, event: &Event) -> Result<SerializedEvent, Failure> {
+    Ok(SerializedEvent::new(
+        stream.0.to_string(),
+        sequence as usize,
+        Stream::TYPE.to_owned(),
+        event.event_type.to_owned(),
+        "1.0".to_owned(),
+        serde_json::to_value(&event.payload).map_err(broken)?,
+        serde_json::Value::Object(serde_json::Map::new()),
+    ))
 }
 
 /// Reads an aggregate's events and counts them.

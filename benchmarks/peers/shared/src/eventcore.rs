@@ -42,18 +42,30 @@ pub async fn append<S: EventStore>(
         .register_stream(id.clone(), StreamVersion::new(expected as usize))
         .map_err(broken)?;
     for event in events {
-        let event = OrderEvent {
-            stream: id.clone(),
-            event_type: event.event_type.to_owned(),
-            payload: event.payload,
-        };
-        writes = writes.append(event).map_err(broken)?;
+        writes = writes.append(order_event(&id, event)).map_err(broken)?;
     }
     match store.append_events(writes).await {
         Ok(_) => Ok(()),
         Err(EventStoreError::VersionConflict { .. }) => Err(Failure::Conflict),
         Err(error) => Err(broken(error)),
     }
+}
+
+/// Fills a store by its own interface: a thousand events at once, of a hundred streams.
+pub async fn preload<S: EventStore>(store: &S, size: u64) -> Result<(), Failure> {
+    for first in (0..size).step_by(1_000) {
+        let mut writes = StreamWrites::new();
+        for number in first..size.min(first + 1_000) {
+            let (stream, version, event) = common::Event::preloaded(number, size);
+            let id = stream_id(stream)?;
+            if version == 1 {
+                writes = writes.register_stream(id.clone(), StreamVersion::new(0)).map_err(broken)?;
+            }
+            writes = writes.append(order_event(&id, event)).map_err(broken)?;
+        }
+        store.append_events(writes).await.map_err(broken)?;
+    }
+    Ok(())
 }
 
 /// Reads a stream and counts.
@@ -83,6 +95,10 @@ pub const ONE_TYPE: &str = "a read asks for one Rust type, and an application's 
 /// Why nothing is followed.
 pub const POLLED: &str =
     "no subscription: its projections ask again and again, by a framework that is no part of the store";
+
+fn order_event(stream: &StreamId, event: common::Event) -> OrderEvent {
+    OrderEvent { stream: stream.clone(), event_type: event.event_type.to_owned(), payload: event.payload }
+}
 
 fn stream_id(stream: Stream) -> Result<StreamId, Failure> {
     StreamId::try_new(stream.0.to_string()).map_err(broken)

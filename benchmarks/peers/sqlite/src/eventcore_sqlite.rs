@@ -34,4 +34,8 @@ impl System for EventcoreSqlite {
     async fn follow(&self, _deliveries: Arc<Deliveries>) -> Result<(), Failure> {
         Err(Failure::absent(eventcore::POLLED))
     }
+
+    async fn preload(self: Arc<Self>, size: u64) -> Result<(), Failure> {
+        eventcore::preload(&self.0, size).await
+    }
 }

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use common::{Event, Failure, Stream, System, broken};
 use shared::cqrs;
@@ -45,5 +46,9 @@ impl System for SqliteEs {
 
     async fn feed(&self) -> Result<u64, Failure> {
         cqrs::replay(&self.0).await
+    }
+
+    async fn preload(self: Arc<Self>, size: u64) -> Result<(), Failure> {
+        cqrs::preload(&self.0, size).await
     }
 }
