@@ -24,7 +24,7 @@ async fn the_file_is_marked_and_in_wal_mode() {
         |name| own.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
     assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
     assert_eq!(pragma("application_id"), 0x4576_5374_i64.into());
-    assert_eq!(pragma("user_version"), 1_i64.into());
+    assert_eq!(pragma("user_version"), 2_i64.into());
     store.close().await.unwrap();
 }
 
@@ -37,6 +37,43 @@ async fn a_foreign_database_is_refused_and_left_as_it_is() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains("not an event store's"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date_with_its_events() {
+    let (_directory, path) = fresh();
+    let own = Connection::open(&path).unwrap();
+    own.execute_batch(include_str!("../sql/migration_1.sql")).unwrap();
+    own.execute_batch(
+        r#"PRAGMA application_id = 1165382516; PRAGMA user_version = 1;
+         INSERT INTO log (id, log_id, head, created_at) VALUES (1, x'00000000000000000000000000000007', 5, 0);
+         INSERT INTO events (global_position, event_id, event_type, schema_version, tags, timestamp, created_at,
+             append_index, payload)
+         VALUES (1, x'00000000000000000000000000000001', 'A', 1, '["k:1"]', 0, 0, 0, '1'),
+             (3, x'00000000000000000000000000000003', 'B', 1, '["k:1","l:2"]', 0, 0, 0, '3');
+         INSERT INTO event_tags VALUES ('k:1', 1), ('k:1', 3), ('l:2', 3);"#,
+    )
+    .unwrap();
+    drop(own);
+    for round in 0..2 {
+        let store = open(&path).await;
+        let tagged = store.query(&Filter::tagged("k", 1).unwrap()).await.unwrap().events;
+        let positions: Vec<_> = tagged.iter().map(|event| event.position().to_raw()).collect();
+        assert_eq!(positions, [vec![1, 3], vec![6; round]].concat());
+        assert_eq!(store.query(&Filter::tagged("l", 2).unwrap()).await.unwrap().events.len(), 1);
+        if round == 0 {
+            let tagged = common::event("C").tag("k", 1).unwrap();
+            let refused =
+                eventsource_core::Append::events([tagged.clone()]).fail_if(Filter::tagged("l", 2).unwrap());
+            assert!(store.append(refused).await.unwrap_err().is_conflict());
+            let appended = store.append(eventsource_core::Append::events([tagged])).await.unwrap();
+            assert_eq!(appended.first.to_raw(), 6);
+        }
+        store.close().await.unwrap();
+    }
+    let own = Connection::open(&path).unwrap();
+    let version: i64 = own.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 2);
 }
 
 #[tokio::test]
