@@ -222,7 +222,7 @@ impl<'c> Appender<'c> {
         for condition in append.conditions() {
             let (filter, after) = (condition.filter(), condition.after_position().to_i64());
             let until = self.known_tags.until(filter, after, pending.head());
-            if until == pending.head() && pending.could_match(filter) {
+            if pending.could_match(filter, until) {
                 self.insert(pending)?;
             }
             let window = Window { after, until, tags_moved: self.tags.moved() };
@@ -313,3 +313,6 @@ pub(crate) fn in_savepoint<T>(connection: &Connection, work: impl FnOnce() -> Ju
     }
     judgement
 }
+
+#[cfg(test)]
+mod tests;
