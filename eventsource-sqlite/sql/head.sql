@@ -1,1 +1,1 @@
-SELECT head FROM main.log WHERE id = 1
+SELECT head, tags_moved FROM main.log WHERE id = 1

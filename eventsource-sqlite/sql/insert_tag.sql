@@ -1,1 +1,1 @@
-INSERT OR FAIL INTO main.event_tags (tag, position) VALUES (?, ?)
+INSERT OR FAIL INTO main.recent_tags (tag, position) VALUES (?, ?)

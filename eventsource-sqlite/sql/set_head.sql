@@ -1,1 +1,1 @@
-UPDATE main.log SET head = ?1 WHERE id = 1
+UPDATE main.log SET head = ?1, tags_moved = ?2 WHERE id = 1

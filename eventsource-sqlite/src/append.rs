@@ -8,11 +8,14 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use crate::error::SqliteError;
 use crate::filter::first_match;
 use crate::inserts::Inserts;
+use crate::known_tags::KnownTags;
 use crate::outbox::OutboxWriter;
 use crate::pending::Pending;
 use crate::read::event_at;
 use crate::row::{self, Place};
+use crate::search::Window;
 use crate::stream;
+use crate::tags::Tags;
 use crate::versions::Versions;
 
 /// Judges and writes appends, one after the other, within transactions that somebody else begins and ends. Its
@@ -22,13 +25,14 @@ pub(crate) struct Appender<'c> {
     position_of_event: CachedStatement<'c>,
     newest_of_stream: CachedStatement<'c>,
     events: Inserts<'c>,
-    tags: Inserts<'c>,
+    tags: Tags<'c>,
     head: CachedStatement<'c>,
     set_head: CachedStatement<'c>,
     /// None where the outbox is off.
     outbox: Option<OutboxWriter<'c>>,
     data_version: CachedStatement<'c>,
     versions: Versions,
+    known_tags: KnownTags,
 }
 
 /// Why an append was not written.
@@ -70,25 +74,31 @@ impl<'c> Appender<'c> {
             position_of_event: connection.prepare_cached(include_str!("../sql/position_of_event.sql"))?,
             newest_of_stream: connection.prepare_cached(stream::NEWEST)?,
             events: Inserts::new(connection, include_str!("../sql/insert_event.sql")),
-            tags: Inserts::new(connection, include_str!("../sql/insert_tag.sql")),
+            tags: Tags::new(connection),
             head: connection.prepare_cached(include_str!("../sql/head.sql"))?,
             set_head: connection.prepare_cached(include_str!("../sql/set_head.sql"))?,
             outbox: outbox.map(|filter| OutboxWriter::new(connection, filter)).transpose()?,
             data_version: connection.prepare_cached(include_str!("../sql/data_version.sql"))?,
             versions: Versions::default(),
+            known_tags: KnownTags::default(),
         })
     }
 
     /// Begins to append, behind the newest position. The transaction holds the write lock, or it may be another's
     /// tomorrow.
     pub(crate) fn begin<'a>(&mut self) -> rusqlite::Result<Pending<'a>> {
-        self.versions.begin(self.data_version.query_row([], |row| row.get(0))?);
-        self.head.query_row([], |row| row.get(0)).map(Pending::behind)
+        let data_version = self.data_version.query_row([], |row| row.get(0))?;
+        let (head, tags_moved) = self.head.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        self.versions.begin(data_version);
+        self.known_tags.begin(data_version, head);
+        self.tags.begin(tags_moved);
+        Ok(Pending::behind(head))
     }
 
     /// Forgets what it knows from its appends: something of them is undone, or somebody else has appended.
     pub(crate) fn forget(&mut self) {
         self.versions.forget();
+        self.known_tags.forget();
     }
 
     /// Judges `append`, and gives its events their places if nothing stands in its way. It is validated already.
@@ -120,21 +130,14 @@ impl<'c> Appender<'c> {
     /// Inserts what is pending, and makes its last position the newest.
     pub(crate) fn finish(&mut self, pending: &mut Pending<'_>) -> rusqlite::Result<()> {
         self.insert(pending)?;
-        self.set_head.execute([pending.head()]).map(drop)
+        self.tags.settle(pending.head())?;
+        self.set_head.execute([pending.head(), self.tags.moved()]).map(drop)
     }
 
     /// Inserts what is pending.
     pub(crate) fn insert(&mut self, pending: &mut Pending<'_>) -> rusqlite::Result<()> {
         self.events.insert(pending.events(), row::bind)?;
-        let tags = pending
-            .events()
-            .iter()
-            .flat_map(|(event, place)| event.all_tags().iter().map(|tag| (tag.as_str(), place.position)));
-        self.tags.insert(&tags.collect::<Vec<_>>(), |statement, index, (tag, position)| {
-            statement.raw_bind_parameter(index, tag)?;
-            statement.raw_bind_parameter(index + 1, position)?;
-            Ok(tag.len())
-        })?;
+        self.tags.insert(pending.events())?;
         if let Some(outbox) = &mut self.outbox {
             for (event, place) in pending.events() {
                 outbox.put(event, place)?;
@@ -217,11 +220,13 @@ impl<'c> Appender<'c> {
 
     fn check_conditions(&mut self, append: &Append, pending: &mut Pending<'_>) -> Judgement<()> {
         for condition in append.conditions() {
-            if pending.could_match(condition.filter()) {
+            let (filter, after) = (condition.filter(), condition.after_position().to_i64());
+            let until = self.known_tags.until(filter, after, pending.head());
+            if pending.could_match(filter, until) {
                 self.insert(pending)?;
             }
-            let (filter, after) = (condition.filter(), condition.after_position());
-            let found = first_match(self.connection, filter, after, pending.head())?;
+            let window = Window { after, until, tags_moved: self.tags.moved() };
+            let found = first_match(self.connection, filter, window)?;
             if let Some(position) = found {
                 let event_type: String = self
                     .connection
@@ -252,6 +257,7 @@ impl<'c> Appender<'c> {
             for event in part.events() {
                 version = Some(version.map_or(Version::FIRST, Version::next));
                 let (position, stream) = (pending.head() + 1, part.stream().zip(version));
+                self.known_tags.note(event.all_tags(), position);
                 pending.push(event, Place { position, stream, append_index, recorded_at });
                 append_index += 1;
                 if pending.are_many() {
@@ -307,3 +313,6 @@ pub(crate) fn in_savepoint<T>(connection: &Connection, work: impl FnOnce() -> Ju
     }
     judgement
 }
+
+#[cfg(test)]
+mod tests;

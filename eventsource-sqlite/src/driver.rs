@@ -49,11 +49,11 @@ impl<'f> Driver<'f> {
         Ok(choices.into_iter().next().unwrap_or(Self::Log))
     }
 
-    /// Its searches: one, or one for each event type.
+    /// Its searches: one, one for each event type, or one for older and one for recent tags.
     pub(crate) fn searches(&self, window: Window) -> Vec<Search<'f>> {
         let keyed = |source, key: &'f str| Search::keyed(source, Parameter::Text(key.into()), window);
         match self {
-            Self::Tag(tag) => vec![keyed(Source::Tag, tag.as_str())],
+            Self::Tag(tag) => Search::tagged(tag.as_str(), window),
             Self::EventTypes(types) => {
                 types.iter().map(|event_type| keyed(Source::EventType, event_type.as_str())).collect()
             }

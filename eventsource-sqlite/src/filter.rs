@@ -1,4 +1,4 @@
-use eventsource_core::{Filter, FilterItem, Position, ReadOptions};
+use eventsource_core::{Filter, FilterItem, ReadOptions};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::driver::Driver;
@@ -44,15 +44,13 @@ pub(crate) fn searches<'f>(
     Ok(searches)
 }
 
-/// The lowest position behind `after` and up to `head` at which an event matches.
+/// The lowest position in the window at which an event matches.
 pub(crate) fn first_match(
     connection: &Connection,
     filter: &Filter,
-    after: Position,
-    head: i64,
+    window: Window,
 ) -> rusqlite::Result<Option<i64>> {
     let mut first = None;
-    let window = Window { after: after.to_i64(), until: head };
     if window.after >= window.until {
         return Ok(None);
     }

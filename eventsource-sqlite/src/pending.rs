@@ -40,13 +40,14 @@ impl<'a> Pending<'a> {
         self.events.len() >= Self::MANY
     }
 
-    /// Whether one of the events that wait could match: a quick look at types and tags. If not, the database knows all
-    /// that do.
-    pub(crate) fn could_match(&self, filter: &Filter) -> bool {
-        let any = |item: &FilterItem| self.events.iter().any(|(event, _)| could_match(item, event));
+    /// Whether one of the events that wait, up to this position, could match: a quick look at types and tags. If not,
+    /// the database knows all that do.
+    pub(crate) fn could_match(&self, filter: &Filter, until: i64) -> bool {
+        let mut events =
+            self.events.iter().take_while(|(_, place)| place.position <= until).map(|(event, _)| event);
         match filter.items() {
-            Some(items) => items.iter().any(any),
-            None => !self.events.is_empty(),
+            Some(items) => events.any(|event| items.iter().any(|item| could_match(item, event))),
+            None => events.next().is_some(),
         }
     }
 

@@ -1,4 +1,4 @@
-use eventsource_core::{Filter, Page, Position, ReadOptions, RecordedEvent, Result};
+use eventsource_core::{Direction, Filter, Page, Position, ReadOptions, RecordedEvent, Result};
 use rusqlite::Connection;
 
 use crate::error::failed;
@@ -18,8 +18,8 @@ pub(crate) fn page(connection: &Connection, filter: &Filter, options: &ReadOptio
     let broken = |error| failed("reading", error);
     // Ends when it is dropped, whatever happens.
     let snapshot = connection.unchecked_transaction().map_err(broken)?;
-    let head = head(&snapshot).map_err(broken)?;
-    page_within(&snapshot, filter, options, head)
+    let (head, tags_moved) = head_and_tags_moved(&snapshot).map_err(broken)?;
+    page_of(&snapshot, filter, options, head, tags_moved)
 }
 
 /// Reads one page within a transaction that is open, of a log whose head is this.
@@ -29,9 +29,20 @@ pub(crate) fn page_within(
     options: &ReadOptions,
     head: i64,
 ) -> Result<Page> {
+    let (_, tags_moved) = head_and_tags_moved(connection).map_err(|error| failed("reading", error))?;
+    page_of(connection, filter, options, head, tags_moved)
+}
+
+fn page_of(
+    connection: &Connection,
+    filter: &Filter,
+    options: &ReadOptions,
+    head: i64,
+    tags_moved: i64,
+) -> Result<Page> {
     let broken = |error| failed("reading", error);
     let until = options.until_position().map_or(head, |until| until.to_i64().min(head));
-    let window = Window { after: options.after_position().to_i64(), until };
+    let window = Window { after: options.after_position().to_i64(), until, tags_moved };
     let mut reading = Reading {
         connection,
         options,
@@ -46,6 +57,13 @@ pub(crate) fn page_within(
     } else {
         match &*searches(connection, filter, window, options).map_err(broken)? {
             [only] => reading.walk(only)?,
+            [first, second] if second.begins_behind(first) => {
+                let (near, far) = match options.direction() {
+                    Direction::Forward => (first, second),
+                    Direction::Backward => (second, first),
+                };
+                reading.walk(near)? || reading.walk(far)?
+            }
             several => reading.merge(several)?,
         }
     };
@@ -54,7 +72,12 @@ pub(crate) fn page_within(
 
 /// The position of the newest event there ever was.
 pub(crate) fn head(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.prepare_cached(include_str!("../sql/head.sql"))?.query_row([], |row| row.get(0))
+    head_and_tags_moved(connection).map(|(head, _)| head)
+}
+
+fn head_and_tags_moved(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+    let mut statement = connection.prepare_cached(include_str!("../sql/head.sql"))?;
+    statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// The event at a position, if there is one.
@@ -119,10 +142,8 @@ impl Reading<'_> {
                 positions.push(position?);
             }
             match self.options.direction() {
-                eventsource_core::Direction::Forward => positions.sort_unstable(),
-                eventsource_core::Direction::Backward => {
-                    positions.sort_unstable_by(|one, other| other.cmp(one))
-                }
+                Direction::Forward => positions.sort_unstable(),
+                Direction::Backward => positions.sort_unstable_by(|one, other| other.cmp(one)),
             }
             positions.dedup();
             positions.truncate(room);
@@ -137,7 +158,8 @@ impl Reading<'_> {
         self.bytes >= PAGE_BYTES || self.events.len() as u64 >= self.limit
     }
 
+    /// How many more events the page has room for.
     fn limit_parameter(&self) -> Parameter<'static> {
-        Parameter::Number(self.limit.cast_signed())
+        Parameter::Number((self.limit - self.events.len() as u64).cast_signed())
     }
 }

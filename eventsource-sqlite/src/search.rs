@@ -11,6 +11,8 @@ use crate::row;
 pub(crate) struct Window {
     pub(crate) after: i64,
     pub(crate) until: i64,
+    /// Up to which position tags lie among the older ones, behind which among the recent ones.
+    pub(crate) tags_moved: i64,
 }
 
 /// One walk along one index: it yields positions, or events, in log order or backward.
@@ -30,7 +32,8 @@ pub(crate) struct Search<'f> {
 pub(crate) enum Source {
     Log,
     Stream,
-    Tag,
+    OlderTag,
+    RecentTag,
     EventType,
     AggregateType,
     Tenant,
@@ -52,23 +55,43 @@ pub(crate) enum Parameter<'f> {
 
 impl<'f> Search<'f> {
     pub(crate) fn log(window: Window) -> Self {
-        Self::over(Source::Log, "e.global_position > ? AND e.global_position <= ?", vec![], window)
+        Self::over(
+            Source::Log,
+            "e.global_position > ? AND e.global_position <= ?",
+            vec![],
+            (window.after, window.until),
+        )
     }
 
-    pub(crate) fn stream(stream: &'f StreamId, (first, last): (i64, i64)) -> Self {
+    pub(crate) fn stream(stream: &'f StreamId, versions: (i64, i64)) -> Self {
         // The index orders by version, which orders by position.
-        let window = Window { after: first, until: last };
         let key = "e.aggregate_id = ? AND e.aggregate_type = ? AND e.version >= ? AND e.version <= ?";
         let parameters = vec![
             Parameter::Id(stream.aggregate_id()),
             Parameter::Text(stream.aggregate_type().as_str().into()),
         ];
-        Self::over(Source::Stream, key, parameters, window)
+        Self::over(Source::Stream, key, parameters, versions)
+    }
+
+    /// What carries a tag: one search, or two, of which the second begins where the first ends.
+    pub(crate) fn tagged(tag: &'f str, window: Window) -> Vec<Self> {
+        let older = Window { until: window.until.min(window.tags_moved), ..window };
+        let recent = Window { after: window.after.max(window.tags_moved), ..window };
+        [(Source::OlderTag, older), (Source::RecentTag, recent)]
+            .into_iter()
+            .filter(|(_, part)| part.after < part.until)
+            .map(|(source, part)| Self::keyed(source, Parameter::Text(tag.into()), part))
+            .collect()
+    }
+
+    /// Whether a search finds nothing but what lies behind all that another finds, which was made with it.
+    pub(crate) fn begins_behind(&self, other: &Self) -> bool {
+        (other.source, self.source) == (Source::OlderTag, Source::RecentTag)
     }
 
     pub(crate) fn keyed(source: Source, key: Parameter<'f>, window: Window) -> Self {
         let terms = match source {
-            Source::Tag => "t.tag = ? AND t.position > ? AND t.position <= ?",
+            Source::OlderTag | Source::RecentTag => "t.tag = ? AND t.position > ? AND t.position <= ?",
             Source::EventType => "e.event_type = ? AND e.global_position > ? AND e.global_position <= ?",
             Source::AggregateType => {
                 "e.aggregate_type = ? AND e.global_position > ? AND e.global_position <= ?"
@@ -76,11 +99,11 @@ impl<'f> Search<'f> {
             Source::Tenant => "e.tenant_id = ? AND e.global_position > ? AND e.global_position <= ?",
             Source::Log | Source::Stream => return Self::log(window),
         };
-        Self::over(source, terms, vec![key], window)
+        Self::over(source, terms, vec![key], (window.after, window.until))
     }
 
-    fn over(source: Source, terms: &str, mut parameters: Vec<Parameter<'f>>, window: Window) -> Self {
-        parameters.extend([Parameter::Number(window.after), Parameter::Number(window.until)]);
+    fn over(source: Source, terms: &str, mut parameters: Vec<Parameter<'f>>, (from, to): (i64, i64)) -> Self {
+        parameters.extend([Parameter::Number(from), Parameter::Number(to)]);
         Self { source, terms: terms.to_owned(), parameters, reads_events: false }
     }
 
@@ -101,7 +124,10 @@ impl<'f> Search<'f> {
 
     /// The column that holds the position.
     pub(crate) fn position(&self) -> &'static str {
-        if self.source == Source::Tag { "t.position" } else { "e.global_position" }
+        match self.source {
+            Source::OlderTag | Source::RecentTag => "t.position",
+            _ => "e.global_position",
+        }
     }
 
     /// The statement's text. Its last parameter, behind [`parameters`](Self::parameters), is the limit.
@@ -118,10 +144,14 @@ impl<'f> Search<'f> {
             Source::AggregateType => "main.events AS e INDEXED BY events_by_aggregate_type",
             Source::Tenant => "main.events AS e INDEXED BY events_by_tenant",
             // CROSS JOIN keeps SQLite from turning the loops round (https://sqlite.org/optoverview.html).
-            Source::Tag if needs_events => {
-                "main.event_tags AS t CROSS JOIN main.events AS e ON e.global_position = t.position"
+            Source::OlderTag if needs_events => {
+                "main.older_tags AS t CROSS JOIN main.events AS e ON e.global_position = t.position"
             }
-            Source::Tag => "main.event_tags AS t",
+            Source::OlderTag => "main.older_tags AS t",
+            Source::RecentTag if needs_events => {
+                "main.recent_tags AS t CROSS JOIN main.events AS e ON e.global_position = t.position"
+            }
+            Source::RecentTag => "main.recent_tags AS t",
         };
         let order = match self.source {
             Source::Stream => "e.version",

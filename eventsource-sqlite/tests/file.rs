@@ -24,7 +24,7 @@ async fn the_file_is_marked_and_in_wal_mode() {
         |name| own.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
     assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
     assert_eq!(pragma("application_id"), 0x4576_5374_i64.into());
-    assert_eq!(pragma("user_version"), 2_i64.into());
+    assert_eq!(pragma("user_version"), 3_i64.into());
     store.close().await.unwrap();
 }
 
@@ -42,25 +42,45 @@ async fn a_foreign_database_is_refused_and_left_as_it_is() {
 #[tokio::test]
 async fn an_older_schema_is_brought_up_to_date() {
     let (_directory, path) = fresh();
-    let store = open(&path).await;
-    store.append(one("A")).await.unwrap();
-    store.close().await.unwrap();
     let own = Connection::open(&path).unwrap();
+    own.execute_batch(include_str!("../sql/migration_1.sql")).unwrap();
     own.execute_batch(
-        "ALTER TABLE snapshots DROP COLUMN event_id; ALTER TABLE view_snapshots DROP COLUMN event_id;
+        r#"PRAGMA application_id = 1165382516; PRAGMA user_version = 1;
+         INSERT INTO log (id, log_id, head, created_at) VALUES (1, x'00000000000000000000000000000007', 5, 0);
+         INSERT INTO events (global_position, event_id, event_type, schema_version, tags, timestamp, created_at,
+             append_index, payload)
+         VALUES (1, x'00000000000000000000000000000001', 'A', 1, '["k:1"]', 0, 0, 0, '1'),
+             (3, x'00000000000000000000000000000003', 'B', 1, '["k:1","l:2"]', 0, 0, 0, '3');
+         INSERT INTO event_tags VALUES ('k:1', 1), ('k:1', 3), ('l:2', 3);
          INSERT INTO snapshots (aggregate_id, aggregate_type, version, position, schema_version, state, created_at)
              VALUES (x'01', 'Known', 1, 1, 1, '{}', 0), (x'02', 'Unknown', 1, 7, 1, '{}', 0);
          INSERT INTO view_snapshots (name, filter, tenant_id, position, schema_version, state, created_at)
-             VALUES ('a view', zeroblob(32), zeroblob(16), 1, 1, '{}', 0);
-         PRAGMA user_version = 1;",
+             VALUES ('a view', zeroblob(32), zeroblob(16), 1, 1, '{}', 0);"#,
     )
     .unwrap();
     drop(own);
-    open(&path).await.close().await.unwrap();
+    for round in 0..2 {
+        let store = open(&path).await;
+        let tagged = store.query(&Filter::tagged("k", 1).unwrap()).await.unwrap().events;
+        let positions: Vec<_> = tagged.iter().map(|event| event.position().to_raw()).collect();
+        assert_eq!(positions, [vec![1, 3], vec![6; round]].concat());
+        assert_eq!(store.query(&Filter::tagged("l", 2).unwrap()).await.unwrap().events.len(), 1);
+        if round == 0 {
+            let tagged = common::event("C").tag("k", 1).unwrap();
+            let refused =
+                eventsource_core::Append::events([tagged.clone()]).fail_if(Filter::tagged("l", 2).unwrap());
+            assert!(store.append(refused).await.unwrap_err().is_conflict());
+            let appended = store.append(eventsource_core::Append::events([tagged])).await.unwrap();
+            assert_eq!(appended.first.to_raw(), 6);
+        }
+        store.close().await.unwrap();
+    }
     let own = Connection::open(&path).unwrap();
+    let version: i64 = own.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 3);
     let text = |sql: &str| own.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
-    let kept = "SELECT group_concat(aggregate_type) FROM snapshots JOIN events USING (event_id)";
-    assert_eq!(text(&kept.replace("(aggregate_type)", "(snapshots.aggregate_type)")), "Known");
+    let kept = "SELECT group_concat(snapshots.aggregate_type) FROM snapshots JOIN events USING (event_id)";
+    assert_eq!(text(kept), "Known");
     assert_eq!(text("SELECT count(*) || ' ' || (SELECT count(*) FROM view_snapshots) FROM snapshots"), "1 0");
 }
 

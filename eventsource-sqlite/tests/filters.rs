@@ -1,6 +1,8 @@
 //! Filters in SQL against `Filter::matches`, over every index and every way to walk it.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod common;
+
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,7 +10,9 @@ use eventsource_core::{
     Append, Direction, EventStore, EventStoreExt, ExpectedVersion, Filter, FilterItem, NewEvent, Position,
     ReadOptions, RecordedEvent, StreamId, TenantId, Version,
 };
-use eventsource_sqlite::{SqliteConfig, SqliteStore};
+use eventsource_sqlite::SqliteStore;
+use rusqlite::Connection;
+use tempfile::TempDir;
 use uuid::Uuid;
 
 /// xorshift64*: the seed is printed, and `FILTER_SEED` repeats it.
@@ -66,8 +70,12 @@ fn event(dice: &mut Dice) -> NewEvent {
     event.occurred_at(time(dice.below(100))).unwrap()
 }
 
-async fn filled(dice: &mut Dice) -> SqliteStore {
-    let store = SqliteStore::open(SqliteConfig::in_memory()).await.unwrap();
+/// Its first event lies behind this position, so that tags are moved when about half of the events are there.
+const BEFORE: u64 = 3_700;
+
+async fn filled(dice: &mut Dice) -> (TempDir, SqliteStore) {
+    let (directory, path) = common::fresh();
+    let store = common::open_at(&path, BEFORE.cast_signed()).await;
     for _ in 0..400 {
         let events: Vec<_> = (0..=dice.below(3)).map(|_| event(dice)).collect();
         let append = match dice.below(3) {
@@ -76,7 +84,12 @@ async fn filled(dice: &mut Dice) -> SqliteStore {
         };
         store.append(append).await.unwrap();
     }
-    store
+    let own = Connection::open(&path).unwrap();
+    for table in ["older_tags", "recent_tags"] {
+        let count = format!("SELECT count(*) FROM {table}");
+        assert!(own.query_row(&count, [], |row| row.get::<_, i64>(0)).unwrap() > 100, "{table}");
+    }
+    (directory, store)
 }
 
 fn item(dice: &mut Dice) -> FilterItem {
@@ -126,14 +139,14 @@ fn options(dice: &mut Dice, filter: &Filter, head: u64) -> ReadOptions {
         options = options.backward();
     }
     if dice.one_in(2) {
-        options = options.after(Position::from_raw(dice.below(head + 5)));
+        options = options.after(Position::from_raw(BEFORE + dice.below(head - BEFORE + 5)));
     }
     if dice.one_in(8) {
         // So near the end that the log is scanned and no index looked at.
         options = options.after(Position::from_raw(head - 3));
     }
     if dice.one_in(3) {
-        options = options.until(Position::from_raw(dice.below(head + 5)));
+        options = options.until(Position::from_raw(BEFORE + dice.below(head - BEFORE + 5)));
     }
     if filter.scope().stream().is_some() {
         if dice.one_in(3) {
@@ -158,7 +171,7 @@ fn expected(all: &[RecordedEvent], filter: &Filter, options: &ReadOptions) -> Ve
 #[tokio::test]
 async fn a_filter_finds_what_it_matches_and_nothing_else() {
     let mut dice = Dice::new();
-    let store = filled(&mut dice).await;
+    let (_directory, store) = filled(&mut dice).await;
     let all = store.query(&Filter::all()).await.unwrap();
     let mut found = 0;
     for _ in 0..3_000 {
@@ -175,11 +188,11 @@ async fn a_filter_finds_what_it_matches_and_nothing_else() {
 #[tokio::test]
 async fn a_condition_names_the_first_event_that_matches() {
     let mut dice = Dice::new();
-    let store = filled(&mut dice).await;
+    let (_directory, store) = filled(&mut dice).await;
     let all = store.query(&Filter::all()).await.unwrap();
     for _ in 0..2_000 {
         let filter = filter(&mut dice);
-        let after = Position::from_raw(dice.below(all.head.to_raw() + 5));
+        let after = Position::from_raw(BEFORE + dice.below(all.head.to_raw() - BEFORE + 5));
         let options = ReadOptions::new().after(after).limit(1);
         let first = expected(&all.events, &filter, &options).pop();
         // The second condition refuses what the first lets through, so nothing is ever written.
@@ -191,14 +204,18 @@ async fn a_condition_names_the_first_event_that_matches() {
         let Some(eventsource_core::Conflict::Condition { position, .. }) = error.conflict() else {
             panic!("{error:?}");
         };
-        assert_eq!(*position, first.map_or(Position::from_raw(1), |event| event.position()), "{filter:?}");
+        assert_eq!(
+            *position,
+            first.map_or(Position::from_raw(BEFORE + 1), |event| event.position()),
+            "{filter:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_filter_as_large_as_there_may_be_works() {
     let mut dice = Dice::new();
-    let store = filled(&mut dice).await;
+    let (_directory, store) = filled(&mut dice).await;
     let all = store.query(&Filter::all()).await.unwrap().events;
     let many_items =
         (0..Filter::MAX_ITEMS).map(|n| FilterItem::new().tag("a", n).unwrap().all_payload("n", n).unwrap());

@@ -19,12 +19,13 @@ async fn no_version_is_remembered_past_what_a_handler_appends() {
     let stream = stream();
     let at = |version: u64| ExpectedVersion::Exact(Version::new(version).unwrap());
     let append = |expected| store.append(Append::to_stream(stream.clone(), expected, [event("A")]));
-    append(ExpectedVersion::NoStream).await.unwrap();
+    let before = append(ExpectedVersion::NoStream).await.unwrap().last;
 
     let (inner, target) = (store.clone(), stream.clone());
     let projection =
         store.project(move |transaction: &Transaction<'_>, _: &RecordedEvent| -> Result<(), HandlerError> {
-            let reaction = Append::to_stream(target.clone(), ExpectedVersion::Any, [event("Reacted")]);
+            let reaction =
+                Append::to_stream(target.clone(), ExpectedVersion::Any, [event("Reacted").tag("k", 1)?]);
             inner.append_in(transaction, reaction)?;
             Ok(())
         });
@@ -34,6 +35,10 @@ async fn no_version_is_remembered_past_what_a_handler_appends() {
     let record = Record::Checkpoint(CheckpointSave::first(consumer, log_id).scanned_to(queried.head));
     let delivery = Delivery { events: queried.events, record, purpose: Purpose::Live, timeout: None };
     projection.deliver(&delivery).await.unwrap();
+
+    // The same goes for the tags that it wrote.
+    let unless = Append::events([event("A")]).fail_if(Filter::tagged("k", 1).unwrap()).after(before);
+    assert!(store.append(unless).await.unwrap_err().is_conflict());
 
     // This one first: a wrong version that is accepted runs into the unique index, after which all is looked up anew.
     append(at(2)).await.unwrap();

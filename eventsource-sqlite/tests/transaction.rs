@@ -151,6 +151,8 @@ async fn temporary_tables_of_the_same_names_do_not_get_the_append() {
     // An unqualified name means the temporary table, where there is one.
     own.execute_batch(
         "CREATE TEMP TABLE event_tags AS SELECT * FROM main.event_tags;
+         CREATE TEMP TABLE older_tags AS SELECT * FROM main.older_tags;
+         CREATE TEMP TABLE recent_tags AS SELECT * FROM main.recent_tags;
          CREATE TEMP TABLE events AS SELECT * FROM main.events;
          CREATE TEMP TABLE log AS SELECT * FROM main.log;",
     )
@@ -167,7 +169,7 @@ async fn a_temporary_table_does_not_swallow_the_tags() {
     let (_directory, path) = fresh();
     let store = open(&path).await;
     let mut own = own(&path);
-    own.execute_batch("CREATE TEMP TABLE event_tags AS SELECT * FROM main.event_tags").unwrap();
+    own.execute_batch("CREATE TEMP TABLE recent_tags AS SELECT * FROM main.recent_tags").unwrap();
     let transaction = own.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
     let tagged = event("A").tag("k", "v").unwrap();
     store.append_in(&transaction, Append::events([tagged])).unwrap();

@@ -108,7 +108,7 @@ fn insert(
              VALUES (?1, ?2, ?3, 'Order', ?4, ?5, 1, ?6, ?7, ?7, ?8, ?9)",
         )?;
         let mut insert_tag =
-            transaction.prepare_cached("INSERT INTO event_tags (tag, position) VALUES (?1, ?2)")?;
+            transaction.prepare_cached("INSERT INTO older_tags (tag, position) VALUES (?1, ?2)")?;
         for (index, event) in (0_i64..).zip(events) {
             head += 1;
             let tags = event.tags().map(|(key, value)| format!("{key}:{value}"));

@@ -150,8 +150,12 @@ pub async fn members_whose_calls_are_lost_lose_and_reorder_nothing(cx: Cx) -> Ca
         timeout(PATIENCE, each).await???;
     }
     network.was_bad()?;
-    let consumption =
-        Consumption { handled: deeds.list(), delivery: Delivery::AtLeastOnce, saves: vec![], checkpoints: vec![] };
+    let consumption = Consumption {
+        handled: deeds.list(),
+        delivery: Delivery::AtLeastOnce,
+        saves: vec![],
+        checkpoints: vec![],
+    };
     let log = log_of(&**cx.store()).await?;
     Ok(Witness::of(&log).judge_consumption(&consumption)?)
 }

@@ -10,12 +10,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use conformance_tests::{Fixture, Harness, Held, Log, Setup, Stores};
 use eventsource_core::{Append, Appended, Capability, Error, Filter, Position, Result};
-use eventsource_postgres::{CommitMode, PostgresConfig, PostgresStore};
+use eventsource_postgres::{CommitMode, PostgresConfig, PostgresInlineView, PostgresStore};
 use sqlx::{AssertSqlSafe, Transaction};
 use test_servers::PgBouncer;
 use tokio::sync::OnceCell;
 
-use view::{Applied, TABLES};
+use view::{Applied, List, TABLES};
 
 /// A Postgres store.
 pub(crate) struct Postgres {
@@ -72,7 +72,7 @@ impl Harness for Postgres {
             config = config.outbox(publish);
         }
         if let Some(filter) = setup.inline {
-            config = config.inline(view::inline(filter, &schema)?);
+            config = config.inline(inline(filter, &schema)?);
         }
         let store = Arc::new(PostgresStore::connect(config.clone()).await?);
         let stores = stores(store.clone(), &schema);
@@ -88,7 +88,7 @@ impl Harness for Postgres {
 
     async fn attach_inline(&self, address: &str) -> Result<Stores> {
         let (url, schema) = address.rsplit_once(' ').expect("an address is a URL and a schema");
-        let config = self.config(url, schema)?.inline(view::inline(Filter::all(), schema)?);
+        let config = self.config(url, schema)?.inline(inline(Filter::all(), schema)?);
         Ok(stores(Arc::new(PostgresStore::connect(config).await?), schema))
     }
 }
@@ -210,4 +210,10 @@ impl Held for Open {
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::backend("the test's own connection failed").with_source(error)
+}
+
+/// The list, kept within the appends.
+fn inline(filter: Filter, schema: &str) -> Result<PostgresInlineView> {
+    let list = List { schema: schema.to_owned() };
+    Ok(PostgresInlineView::new(Setup::INLINE, list)?.filter(filter).most_behind(Setup::MOST_BEHIND))
 }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use conformance_tests::{Fixture, Harness, Held, Log, Setup, Stores};
 use eventsource_core::{Append, Appended, Capability, Error, Filter, Position, Result};
-use eventsource_sqlite::{SqliteConfig, SqliteStore};
+use eventsource_sqlite::{SqliteConfig, SqliteInlineView, SqliteStore};
 use rusqlite::{Connection, DropBehavior, Transaction, TransactionBehavior};
 use tempfile::TempDir;
-use view::Applied;
+use view::{Applied, List};
 
 /// A SQLite store on a file of its own.
 pub(crate) struct Sqlite;
@@ -41,7 +41,7 @@ impl Harness for Sqlite {
             config = config.outbox(publish);
         }
         if let Some(filter) = setup.inline {
-            config = config.inline(view::inline(filter)?);
+            config = config.inline(inline(filter)?);
         }
         let store = Arc::new(SqliteStore::open(config.clone()).await?);
         let stores = stores(store.clone(), &path);
@@ -53,7 +53,7 @@ impl Harness for Sqlite {
     }
 
     async fn attach_inline(&self, address: &str) -> Result<Stores> {
-        let config = SqliteConfig::file(address).inline(view::inline(Filter::all())?);
+        let config = SqliteConfig::file(address).inline(inline(Filter::all())?);
         Ok(stores(Arc::new(SqliteStore::open(config).await?), address.as_ref()))
     }
 }
@@ -143,4 +143,9 @@ impl Held for Open {
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::backend("the test's own connection failed").with_source(error)
+}
+
+/// The list, kept within the appends.
+fn inline(filter: Filter) -> Result<SqliteInlineView> {
+    Ok(SqliteInlineView::new(Setup::INLINE, List)?.filter(filter).most_behind(Setup::MOST_BEHIND))
 }

@@ -1,11 +1,11 @@
 //! The list that the contract's cases keep as a view in a Postgres log's own schema.
 
 use async_trait::async_trait;
-use conformance_tests::{Setup, View};
+use conformance_tests::View;
 use eventsource_core::{
-    Delivery, DeliveryError, Error, Filter, HandlerError, Position, Purpose, RecordedEvent, Result, Sink,
+    Delivery, DeliveryError, Error, HandlerError, Position, Purpose, RecordedEvent, Result, Sink,
 };
-use eventsource_postgres::{PostgresInlineView, PostgresProjection, PostgresStore, PostgresView};
+use eventsource_postgres::{PostgresProjection, PostgresStore, PostgresView};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// What makes the view, where `{schema}` stands for the log's.
@@ -55,14 +55,9 @@ impl View for Applied {
     }
 }
 
-/// The list, kept within the appends.
-pub(crate) fn inline(filter: Filter, schema: &str) -> Result<PostgresInlineView> {
-    let list = List { schema: schema.to_owned() };
-    Ok(PostgresInlineView::new(Setup::INLINE, list)?.filter(filter).most_behind(Setup::MOST_BEHIND))
-}
-
-struct List {
-    schema: String,
+/// How an event changes the list.
+pub(crate) struct List {
+    pub(crate) schema: String,
 }
 
 #[async_trait]

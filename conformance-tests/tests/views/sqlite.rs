@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use conformance_tests::{Setup, View};
+use conformance_tests::View;
 use eventsource_core::{
-    Delivery, DeliveryError, Error, Filter, HandlerError, Position, Purpose, RecordedEvent, Result, Sink,
+    Delivery, DeliveryError, Error, HandlerError, Position, Purpose, RecordedEvent, Result, Sink,
 };
-use eventsource_sqlite::{SqliteInlineView, SqliteProjection, SqliteStore, SqliteView};
+use eventsource_sqlite::{SqliteProjection, SqliteStore, SqliteView};
 use rusqlite::{Connection, Transaction};
 
 const TABLES: &str = "CREATE TABLE IF NOT EXISTS applied (n INTEGER PRIMARY KEY, position INTEGER NOT NULL);
@@ -49,12 +49,8 @@ impl View for Applied {
     }
 }
 
-/// The list, kept within the appends.
-pub(crate) fn inline(filter: Filter) -> Result<SqliteInlineView> {
-    Ok(SqliteInlineView::new(Setup::INLINE, List)?.filter(filter).most_behind(Setup::MOST_BEHIND))
-}
-
-struct List;
+/// How an event changes the list.
+pub(crate) struct List;
 
 impl SqliteView for List {
     fn apply(

@@ -9,12 +9,13 @@ use super::*;
 fn database() -> Connection {
     let connection = Connection::open_in_memory().unwrap();
     connection.execute_batch(include_str!("../../sql/migration_1.sql")).unwrap();
+    connection.execute_batch(include_str!("../../sql/recent_tags.sql")).unwrap();
     payload::register(&connection).unwrap();
     connection
 }
 
 fn plans(connection: &Connection, filter: &Filter, wanted: Wanted, direction: Direction) -> Vec<String> {
-    let window = Window { after: 10, until: 1_000_000 };
+    let window = Window { after: 10, until: 1_000_000, tags_moved: 900_000 };
     let searches = searches(connection, filter, window, &ReadOptions::new()).unwrap();
     let mut plans = Vec::new();
     for search in &searches {
@@ -40,9 +41,9 @@ fn every_search_walks_one_index_in_order() {
         (Filter::all(), by_position, 1),
         (Filter::event_types(["A"]).unwrap(), by_type, 1),
         (Filter::event_types(["A", "B"]).unwrap(), by_type, 2),
-        (Filter::tagged("a", 1).unwrap(), by_tag, 1),
-        (Filter::any_of([item().tag("a", 1).unwrap().tag("b", 1).unwrap()]).unwrap(), by_tag, 1),
-        (Filter::any_of([item().tag("a", 1).unwrap().event_type("A").unwrap()]).unwrap(), by_tag, 1),
+        (Filter::tagged("a", 1).unwrap(), by_tag, 2),
+        (Filter::any_of([item().tag("a", 1).unwrap().tag("b", 1).unwrap()]).unwrap(), by_tag, 2),
+        (Filter::any_of([item().tag("a", 1).unwrap().event_type("A").unwrap()]).unwrap(), by_tag, 2),
         (Filter::any_of([item().all_payload("n", 1).unwrap()]).unwrap(), by_position, 1),
         (Filter::any_of([item().all_payload("n", 1).unwrap().event_type("A").unwrap()]).unwrap(), by_type, 1),
         (Filter::all().in_tenant(tenant), "events_by_tenant (tenant_id=? AND rowid>? AND rowid<?)", 1),
@@ -64,7 +65,8 @@ fn every_search_walks_one_index_in_order() {
              ('events', 'events_by_type', '1000000 1000000'), ('events', 'events_by_tenant', '1000000 1000000'),
              ('events', 'events_by_aggregate_type', '1000000 1000000'),
              ('events', 'events_by_stream', '1000000 1000000 1000000 1000000'),
-             ('event_tags', 'event_tags', '1000000 1000000 1'); ANALYZE sqlite_schema",
+             ('older_tags', 'older_tags', '1000000 1000000 1'),
+             ('recent_tags', 'recent_tags', '1000000 1000000 1'); ANALYZE sqlite_schema",
         )
         .unwrap();
     for connection in [empty, misled] {
@@ -92,7 +94,7 @@ fn a_statement_depends_on_the_shape_alone() {
     let statement = |value: &str| {
         let item = FilterItem::new().tag("k", value).unwrap().event_type(value).unwrap();
         let filter = Filter::any_of([item.all_payload("n", value).unwrap()]).unwrap();
-        let window = Window { after: 0, until: 1_000 };
+        let window = Window { after: 0, until: 1_000, tags_moved: 500 };
         let searches = searches(&connection, &filter, window, &ReadOptions::new()).unwrap();
         searches[0].statement(Wanted::Events, Direction::Forward)
     };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use eventsource_core::{Append, ExpectedVersion, NewEvent, StreamId};
 use eventsource_sqlite::{SqliteConfig, SqliteStore};
+use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -18,6 +19,13 @@ pub fn fresh() -> (TempDir, PathBuf) {
 
 pub async fn open(path: &PathBuf) -> SqliteStore {
     SqliteStore::open(SqliteConfig::file(path)).await.unwrap()
+}
+
+/// Opens a new store whose next event is the one behind `head`.
+pub async fn open_at(path: &PathBuf, head: i64) -> SqliteStore {
+    let store = open(path).await;
+    Connection::open(path).unwrap().execute("UPDATE log SET head = ?1", [head]).unwrap();
+    store
 }
 
 pub fn event(event_type: &str) -> NewEvent {
