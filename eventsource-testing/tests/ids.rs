@@ -42,20 +42,22 @@ async fn log_of_a_run() -> Vec<String> {
 
     let counters = Repository::<Counter, _>::new(store.clone()).ids(ids.clone()).retry(patient);
     let (one, other) = (ids.next_uuid(), ids.next_uuid());
-    counters.execute(one, &2).await.unwrap();
+    counters.execute(one, &2).await.expect("it counts");
 
     let decisions = DecisionMaker::new(store.clone()).ids(ids.clone());
     let all = Boundary::of_types(["Counted"]).count();
     let count_once_more = |count| Ok::<_, ()>(vec![CounterEvent::Counted { to: count + 1 }]);
-    decisions.decide(all, count_once_more).await.unwrap();
+    decisions.decide(all, count_once_more).await.expect("it counts");
 
     let both = (counters.participant(one), counters.participant(other));
     let work = UnitOfWork::new(store.clone()).ids(ids.clone());
-    work.execute(both, |(one, other)| one.execute(&1).and_then(|()| other.execute(&1))).await.unwrap();
+    work.execute(both, |(one, other)| one.execute(&1).and_then(|()| other.execute(&1)))
+        .await
+        .expect("both count");
 
     assert_eq!(store.faults_met(), 1);
-    let log = store.query(&Filter::all()).await.unwrap().events;
-    log.iter().map(|event| event.to_json().unwrap()).collect()
+    let log = store.query(&Filter::all()).await.expect("the log can be read").events;
+    log.iter().map(|event| event.to_json().expect("an event is JSON")).collect()
 }
 
 #[tokio::test(start_paused = true)]

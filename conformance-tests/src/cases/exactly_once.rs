@@ -158,7 +158,7 @@ pub async fn a_rebuild_hands_its_dead_letters_over_with_its_view(cx: Cx) -> Case
     cx.dead_letters().park(&before).await?;
     let report = Rebuild::new("view", cx.consumer_store())?.policy(policy).run(view.clone()).await?;
     let poison = DeadLetterKey { consumer: name("view"), event_id: log[1].id() };
-    assert_eq!(report.parked, [poison.clone()]);
+    assert_eq!(report.parked, std::slice::from_ref(&poison));
     let open = DeadLetterQuery::all().in_state(DeadLetterState::Failed);
     let open = cx.dead_letters().dead_letters(&open).await?;
     assert_eq!(open.into_iter().map(|letter| letter.key).collect::<Vec<_>>(), [poison]);
