@@ -171,7 +171,7 @@ pub async fn calls_that_are_given_up_disturb_no_append(cx: Cx) -> CaseResult {
     for round in 0..32 {
         let (waits, group, key) = (1 + round % 8, group(), key(round));
         // Several at once, so that several connections are concerned, where there are any.
-        futures_util::join!(
+        tokio::join!(
             give_up(cx.leases().announce(&group, member, TTL), waits),
             give_up(cx.leases().acquire_lease(&key, member, TTL), waits),
             give_up(cx.checkpoints().save_checkpoint(&save), waits),
