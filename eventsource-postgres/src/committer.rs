@@ -170,8 +170,12 @@ impl Committer {
         let mut connection = self.log.pool.acquire().await.map_err(nothing)?;
         let checking = async {
             // As one message, this begins its own transaction, at the same time, unless there is one already.
-            let row = connection.fetch_one(sqlx::raw_sql("SELECT now() = statement_timestamp()")).await?;
-            if !row.try_get::<bool, _>(0)? {
+            let asked = connection.fetch_one(sqlx::raw_sql("SELECT now() = statement_timestamp()")).await;
+            let is_clean = match asked.and_then(|row| row.try_get::<bool, _>(0)) {
+                Err(error) if is_in_failed_transaction(&error) => false,
+                answer => answer?,
+            };
+            if !is_clean {
                 sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
             }
             Ok(())
@@ -283,6 +287,11 @@ impl Log {
         self.settle_within(connection, &snapshot, known).await?;
         result
     }
+}
+
+/// Whether a statement was refused because one before it has failed, in the same transaction.
+fn is_in_failed_transaction(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("25P02"))
 }
 
 fn fail(requests: Vec<Request>, failure: &Failure) {

@@ -3,7 +3,7 @@ use std::ops::{Deref, DerefMut};
 use eventsource_core::Result;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool};
-use sqlx::{Postgres, Transaction};
+use sqlx::{Postgres, SqlSafeStr, Transaction};
 
 use crate::config::Statements;
 use crate::error::reading;
@@ -63,7 +63,7 @@ impl DerefMut for ReadConnection {
 /// Appends on that connection would be acknowledged and not committed.
 pub(crate) async fn begin(
     pool: &PgPool,
-    statement: &'static str,
+    statement: impl SqlSafeStr + Send + 'static,
 ) -> sqlx::Result<Transaction<'static, Postgres>> {
     let pool = pool.clone();
     let begun = tokio::spawn(async move { pool.begin_with(statement).await });

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::PostgresStore;
 use crate::append::{Answered, Verdict};
 use crate::call::{Asked, Call};
+use crate::connection;
 use crate::error::{self, Failure, reading};
 use crate::inline_view::PostgresInlineView;
 use crate::log::Log;
@@ -85,7 +86,7 @@ impl Log {
             milliseconds(self.inline.limit())
         );
         let nothing = |error| Failure::new(error, error::Asked::Nothing);
-        let begun = timeout(self.answer_timeout, self.pool.begin_with(AssertSqlSafe(begin))).await;
+        let begun = timeout(self.answer_timeout, connection::begin(&self.pool, AssertSqlSafe(begin))).await;
         let mut transaction = begun.map_err(|_| Failure::of_views(unanswered()))?.map_err(nothing)?;
         let called = timeout(self.answer_timeout, self.call_function(&mut transaction, call)).await;
         let row = called.map_err(|_| Failure::of_views(unanswered()))?.map_err(nothing)?;
@@ -206,7 +207,10 @@ impl Log {
         let mut transaction: Transaction<'static, Postgres> = self.begin_limited(view.timeout).await?;
         let head = self.head_within(&mut transaction).await?;
         let updating = self.updating(&mut transaction, head, head, Limit::AsItIs).await?;
-        let begun = updating.begin(&mut transaction, view).await?;
+        let begun = match updating.begin(&mut transaction, view).await {
+            Ok(begun) => begun,
+            Err(error) => return self.judge_anew(transaction, error).await,
+        };
         // Another process, which opened the log as well, may have been faster.
         if begun.save.position() >= head {
             return transaction.rollback().await.map_err(reading).map(|()| false);
@@ -215,6 +219,15 @@ impl Log {
         updating.put(&mut transaction, view, if more { begun } else { begun.scanned_to(head) }).await?;
         commit(transaction).await?;
         Ok(more)
+    }
+
+    /// Whether a checkpoint that lay ahead of the head does so still: another process may have appended, and moved it, since
+    /// the head was read.
+    async fn judge_anew(&self, mut transaction: Transaction<'_, Postgres>, error: Error) -> Result<bool> {
+        let Some(Conflict::CheckpointAhead { position, .. }) = error.conflict() else { return Err(error) };
+        let head = self.head_within(&mut transaction).await?;
+        transaction.rollback().await.map_err(reading)?;
+        if *position <= head { Ok(true) } else { Err(error) }
     }
 
     async fn updating(

@@ -5,6 +5,8 @@
 mod support;
 
 use std::error::Error as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -152,6 +154,28 @@ async fn several_processes_prepare_and_catch_up_at_once() {
     for store in stores.iter().chain([&plain]) {
         store.close().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_appended_to_can_be_opened_with_its_views() {
+    let url = database("opened_meanwhile").await;
+    let connect = || PostgresStore::connect(keeping(small(&url).max_connections(2), Duration::from_secs(30)));
+    let busy = connect().await.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let appending = tokio::spawn({
+        let (busy, stop) = (busy.clone(), stop.clone());
+        async move {
+            while !stop.load(Ordering::Relaxed) {
+                busy.append(one("New")).await.unwrap();
+            }
+        }
+    });
+    for _ in 0..20 {
+        connect().await.unwrap().close().await.unwrap();
+    }
+    stop.store(true, Ordering::Relaxed);
+    appending.await.unwrap();
+    busy.close().await.unwrap();
 }
 
 #[tokio::test]

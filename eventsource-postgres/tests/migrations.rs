@@ -51,17 +51,17 @@ async fn schemas_are_logs_of_their_own() {
 }
 
 #[tokio::test]
-async fn an_older_log_is_brought_up_to_date() {
-    let config = config("older").await;
+async fn the_snapshots_of_an_older_log_are_brought_up_to_date() {
+    let config = config("older_snapshots").await;
     let store = PostgresStore::connect(config.clone()).await.unwrap();
     store.append(one("A")).await.unwrap();
     run(
         store.pool(),
-        "ALTER TABLE snapshots DROP COLUMN event_id; ALTER TABLE view_snapshots DROP COLUMN event_id;
+        "DROP FUNCTION first_match_in_tenant; ALTER TABLE snapshots DROP COLUMN event_id; ALTER TABLE view_snapshots DROP COLUMN event_id;
          INSERT INTO snapshots (aggregate_id, aggregate_type, version, position, state)
              VALUES (gen_random_uuid(), 'Known', 1, 1, '{}'), (gen_random_uuid(), 'Unknown', 1, 7, '{}');
          INSERT INTO view_snapshots VALUES ('a view', '', gen_random_uuid(), 1, 1, '{}', now());
-         DELETE FROM eventsource_migrations WHERE version > 1;",
+         DELETE FROM eventsource_migrations WHERE version > 2;",
     )
     .await;
     store.close().await.unwrap();
@@ -92,6 +92,8 @@ async fn a_log_of_the_first_version_gets_the_functions_of_today_and_keeps_its_ev
     let count = run(store.pool(), functions).await;
     // The older functions had the same arguments and another body.
     let older = "
+        ALTER TABLE snapshots DROP COLUMN event_id; ALTER TABLE view_snapshots DROP COLUMN event_id;
+        DROP FUNCTION first_match_in_tenant;
         DELETE FROM eventsource_migrations WHERE version > 1;
         DO $$
         DECLARE

@@ -143,6 +143,10 @@ async fn an_append_is_committed_also_where_somebody_gave_up_to_begin_a_transacti
         // The only connection, which goes back to the pool while the answer to BEGIN is awaited.
         let mut connection = store.pool().acquire().await.unwrap();
         drop(futures_util::poll!(Box::pin(connection.begin())));
+        if number == 2 {
+            // What comes next there is refused until the transaction is ended.
+            sqlx::raw_sql("SELECT 1 / 0").execute(&mut *connection).await.unwrap_err();
+        }
         drop(connection);
         store.append(one("Committed")).await.unwrap();
         assert_eq!(other.head().await.unwrap().to_raw(), number);
