@@ -22,7 +22,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use clap::Parser;
 
@@ -93,9 +92,9 @@ fn kept_figures(arguments: &Arguments, programs: &Programs) -> Result<PathBuf> {
         fs::remove_file(&raw).map_err(Error::during(raw.display()))?;
     }
     if raw.exists() && arguments.fresh {
-        let now =
-            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(Error::during("the time"))?;
-        let aside = raw.with_extension(format!("{}.jsonl", now.as_secs()));
+        let aside =
+            (1..).map(|number| raw.with_extension(format!("{number}.jsonl"))).find(|path| !path.exists());
+        let aside = aside.unwrap_or_else(|| raw.with_extension("old.jsonl"));
         fs::rename(&raw, &aside).map_err(Error::during(raw.display()))?;
         eprintln!("put aside: {}", shown(&aside));
     }
