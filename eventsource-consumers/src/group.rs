@@ -3,7 +3,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventsource_core::{Conflict, ConsumerName, Error, Lease, LeaseKey, MemberId, Purpose, Result, Sink};
+use eventsource_core::{
+    Checkpoint, Conflict, ConsumerName, Error, Lease, LeaseKey, MemberId, Purpose, Result, Sink,
+};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::mpsc;
@@ -12,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::consumer::Outcome;
 use crate::control::{Control, State};
 use crate::handler::IntoSink;
-use crate::pump::{End, Pump, Share};
+use crate::pump::{End, Pump, Share, store_backoff};
 use crate::{Consumer, GroupStore};
 
 /// A consumer whose work several processes share.
@@ -91,7 +93,7 @@ impl ConsumerGroup {
         ConsumerName::new(format!("{group}[{partition}/{partitions}]"))
     }
 
-    /// Works until it is told to stop.
+    /// Works until it is told to stop, however often the store is away meanwhile, also at the start.
     ///
     /// # Errors
     /// What a partition's handler failed with for good, as for [`Consumer::run`]: the member leaves then; `InvalidInput`
@@ -154,7 +156,7 @@ impl ConsumerGroup {
     async fn check_partitions(&self) -> Result<()> {
         let (group, partitions) = (&self.consumer.name, self.options.partitions);
         let prefix = format!("{group}[");
-        for checkpoint in self.store.consumer.checkpoints.checkpoints().await? {
+        for checkpoint in self.checkpoints().await? {
             let rest =
                 checkpoint.consumer.as_str().strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(']'));
             let counted =
@@ -167,6 +169,25 @@ impl ConsumerGroup {
             }
         }
         Ok(())
+    }
+
+    /// Asks until the store answers, however long it is away; there are none for a member that is told to stop meanwhile.
+    async fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
+        let (store, control) = (&self.store.consumer, &self.consumer.control);
+        let mut delays = store_backoff().delays();
+        loop {
+            match store.checkpoints.checkpoints().await {
+                Err(error) if error.is_retryable() => {
+                    tracing::debug!(group = %self.consumer.name, error = &error as &dyn std::error::Error, "the store failed; trying again");
+                    control.update(|status| status.state = State::Retrying);
+                    tokio::select! {
+                        () = control.stopped() => return Ok(Vec::new()),
+                        () = sleep(delays.next().unwrap_or_default()) => store.check_open()?,
+                    }
+                }
+                answer => return answer,
+            }
+        }
     }
 }
 

@@ -183,12 +183,7 @@ impl Pump {
         tracing::debug!(consumer = %self.name, error = error as &dyn std::error::Error, "the store failed; trying again");
         self.control.update(|status| status.state = State::Retrying);
         self.pause(delay.unwrap_or_default()).await?;
-        // A store that is closed says so here, and not by its errors.
-        let closed = futures_util::FutureExt::now_or_never(self.store.events.changes().changed());
-        if let Some(Err(closed)) = closed {
-            return Err(closed.into());
-        }
-        Ok(())
+        Ok(self.store.check_open()?)
     }
 
     async fn pause(&self, delay: Duration) -> Delivered {
@@ -200,7 +195,7 @@ impl Pump {
 }
 
 /// How long to wait between two attempts while the store is away.
-fn store_backoff() -> Backoff {
+pub(crate) fn store_backoff() -> Backoff {
     Backoff::new(Duration::from_millis(20), Duration::from_secs(2))
 }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use eventsource_core::{CheckpointStore, DeadLetters, EventStore, Leases, LogIdentity};
+use eventsource_core::{CheckpointStore, DeadLetters, EventStore, Leases, LogIdentity, Result};
 
 /// Where a consumer reads events and keeps its records. One store that does all of it becomes this by itself; the parts
 /// may also be several.
@@ -28,6 +28,13 @@ where
             checkpoints: store.clone(),
             dead_letters: store,
         }
+    }
+}
+
+impl ConsumerStore {
+    /// Whether trying again makes sense: a store that is closed says so here, and not by its errors.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        futures_util::FutureExt::now_or_never(self.events.changes().changed()).unwrap_or(Ok(()))
     }
 }
 

@@ -125,7 +125,7 @@ pub async fn members_that_are_paused_and_killed_lose_and_reorder_nothing(cx: Cx)
 pub async fn members_whose_calls_are_lost_lose_and_reorder_nothing(cx: Cx) -> CaseResult {
     let (deeds, network) = (Deeds::default(), BadNetwork::before(&cx));
     let streams = [stream(), stream(), stream()];
-    for _ in 0..10 {
+    for _ in 0..6 {
         let append = Append::events(events(2));
         let append = streams.iter().fold(append, |append, stream| {
             append.and_stream(stream.clone(), ExpectedVersion::Any, events(2))
@@ -135,7 +135,7 @@ pub async fn members_whose_calls_are_lost_lose_and_reorder_nothing(cx: Cx) -> Ca
     let options = GroupOptions::partitions(3).lease(LEASE);
     let member = || {
         let consumer = Consumer::new("chaos", network.consumer_store())?
-            .page_size(4)
+            .page_size(8)
             .poll_interval(Duration::from_millis(50));
         Ok(ConsumerGroup::new(consumer, network.group_store(), options))
     };
