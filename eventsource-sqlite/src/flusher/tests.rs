@@ -5,16 +5,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use eventsource_core::{
-    Append, CheckpointStore, ConsumerName, ErrorKind, EventStore, ExpectedVersion, Filter, LeaseKey, Leases,
-    LogIdentity, MemberId, NewEvent, Position, ReadOptions, StreamId,
+    Append, Appended, CheckpointStore, ConsumerName, ErrorKind, EventStore, ExpectedVersion, Filter,
+    HandlerError, LeaseKey, Leases, LogIdentity, MemberId, NewEvent, Position, ReadOptions, RecordedEvent,
+    StreamId,
 };
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::*;
 use crate::config::SqliteConfig;
+use crate::inline_view::SqliteInlineView;
 use crate::store::SqliteStore;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -32,7 +34,10 @@ struct Disk {
 struct DiskState {
     /// How many flushes may end.
     allowed: usize,
-    broken: bool,
+    /// How many flushes fail.
+    failing: usize,
+    /// The next flush panics.
+    panicking: bool,
     begun: usize,
     ended: usize,
     /// The WAL as it was when the last flush that has ended began.
@@ -55,11 +60,16 @@ impl Disk {
     }
 
     fn break_down(&self) {
-        self.change(|state| state.broken = true);
+        self.change(|state| state.failing = usize::MAX);
+    }
+
+    /// One flush fails, as the kernel tells of it once; all others succeed.
+    fn fail_once(&self) {
+        self.change(|state| (state.failing, state.allowed) = (1, usize::MAX));
     }
 
     fn repair(&self) {
-        self.change(|state| state.broken = false);
+        self.change(|state| state.failing = 0);
     }
 
     fn ended(&self) -> usize {
@@ -85,10 +95,15 @@ impl Flush for Disk {
         let mut state = self.state.lock().unwrap();
         let bytes = wal.bytes()?;
         state.begun += 1;
-        while state.allowed == 0 && !state.broken {
+        if mem::take(&mut state.panicking) {
+            drop(state);
+            panic!("a flush that panics");
+        }
+        while state.allowed == 0 && state.failing == 0 {
             state = self.changed.wait(state).unwrap();
         }
-        if state.broken {
+        if state.failing > 0 {
+            state.failing -= usize::from(state.failing != usize::MAX);
             return Err(io::Error::from_raw_os_error(5));
         }
         state.allowed -= usize::from(state.allowed != usize::MAX);
@@ -126,6 +141,21 @@ fn commit_elsewhere(path: &Path, store: &SqliteStore) -> Position {
     let appended = store.append_in(&transaction, one("Elsewhere")).unwrap();
     transaction.commit().unwrap();
     appended.last
+}
+
+/// Appends in a transaction of its own, which is not committed.
+fn append_elsewhere(
+    path: &Path,
+    store: &SqliteStore,
+    append: Append,
+) -> JoinHandle<eventsource_core::Result<Appended>> {
+    let (store, path) = (store.clone(), path.to_owned());
+    tokio::task::spawn_blocking(move || {
+        let mut own = Connection::open(path).unwrap();
+        own.busy_timeout(LONG).unwrap();
+        let transaction = own.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        store.append_in(&transaction, append)
+    })
 }
 
 type Running = JoinHandle<eventsource_core::Result<()>>;
@@ -291,6 +321,41 @@ async fn a_refusal_in_a_callers_transaction_is_flushed_first() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("events.db");
     let disk = Disk::free();
+    let view = |_: &Transaction<'_>, event: &RecordedEvent| match event.event_type().as_str() {
+        "Refused" => Err(HandlerError::from("it will not")),
+        _ => Ok(()),
+    };
+    let config = SqliteConfig::file(&path).inline(SqliteInlineView::new("view", view).unwrap());
+    let store = SqliteStore::open_with(config, disk.clone()).await.unwrap();
+    disk.allow(0);
+    let before = disk.begun();
+    let first = one("A");
+    let append = ask(&store, {
+        let first = first.clone();
+        |store| async move { store.append(first).await }
+    });
+    disk.has_begun(before + 1).await;
+    let repeated = append_elsewhere(&path, &store, first);
+    let refused = append_elsewhere(&path, &store, one("Refused"));
+    sleep(A_WHILE).await;
+    assert!(!repeated.is_finished() && !refused.is_finished() && !append.is_finished());
+    disk.allow(1);
+    told(append).await.unwrap();
+    disk.has_begun(before + 2).await;
+    sleep(A_WHILE).await;
+    assert!(!repeated.is_finished() && !refused.is_finished(), "each has a flush of its own");
+    disk.allow(usize::MAX);
+    assert!(repeated.await.unwrap().unwrap().replayed, "it was a repetition");
+    assert_eq!(refused.await.unwrap().unwrap_err().kind(), ErrorKind::Refused);
+    store.close().await.unwrap();
+}
+
+/// Whoever flushes beside a flush that fails would not be told of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_is_told_once_fails_all_who_flush() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events.db");
+    let disk = Disk::free();
     let store = open(&path, &disk).await;
     disk.allow(0);
     let before = disk.begun();
@@ -300,20 +365,26 @@ async fn a_refusal_in_a_callers_transaction_is_flushed_first() {
         |store| async move { store.append(first).await }
     });
     disk.has_begun(before + 1).await;
-    let own = tokio::task::spawn_blocking({
-        let (store, path) = (store.clone(), path.clone());
-        move || {
-            let mut own = Connection::open(path).unwrap();
-            let transaction = own.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
-            store.append_in(&transaction, first).unwrap().replayed
-        }
-    });
-    disk.has_begun(before + 2).await;
+    let repeated = append_elsewhere(&path, &store, first);
     sleep(A_WHILE).await;
-    assert!(!own.is_finished() && !append.is_finished());
-    disk.allow(usize::MAX);
-    assert!(own.await.unwrap(), "it was a repetition");
-    told(append).await.unwrap();
+    disk.fail_once();
+    assert_eq!(told(append).await.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+    assert_eq!(repeated.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    let later = append_elsewhere(&path, &store, one("Later"));
+    assert_eq!(later.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(store.close().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_that_panics_keeps_nobody_from_flushing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events.db");
+    let disk = Disk::free();
+    let store = open(&path, &disk).await;
+    commit_elsewhere(&path, &store);
+    disk.change(|state| state.panicking = true);
+    assert_eq!(store.head().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    told(ask(&store, |store| async move { store.append(one("A")).await })).await.unwrap();
     store.close().await.unwrap();
 }
 
