@@ -19,7 +19,7 @@ impl SqliteStore {
     /// `synchronous`: at FULL it makes everything durable that was committed before as well. A conflict or a repetition is
     /// told when what it rests on is durable. [`changes`](eventsource_core::EventStore::changes) wakes after the poll interval. After an error
     /// nothing of the append is in the transaction, which goes on, unless SQLite has rolled it back itself (when the
-    /// disk is full, for instance).
+    /// disk is full, for instance), or the handler of a view has ended it.
     ///
     /// Views that the store keeps [inline](crate::SqliteConfig::inline) take the events in your transaction.
     ///
