@@ -1,5 +1,7 @@
 //! Nothing leaves a store before it is durable, whoever committed it; and what a failed flush does.
 
+mod disk;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +16,8 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::*;
+use self::disk::Disk;
+use super::{Arc, Instant, Mutex};
 use crate::config::SqliteConfig;
 use crate::inline_view::SqliteInlineView;
 use crate::store::SqliteStore;
@@ -22,96 +25,6 @@ use crate::store::SqliteStore;
 const LONG: Duration = Duration::from_secs(60);
 /// Long enough for what should not happen to happen.
 const A_WHILE: Duration = Duration::from_millis(100);
-
-/// A disk that flushes when it is let, and remembers what would be left of the WAL after a power cut.
-#[derive(Default)]
-struct Disk {
-    state: Mutex<DiskState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct DiskState {
-    /// How many flushes may end.
-    allowed: usize,
-    /// How many flushes fail.
-    failing: usize,
-    /// The next flush panics.
-    panicking: bool,
-    begun: usize,
-    ended: usize,
-    /// The WAL as it was when the last flush that has ended began.
-    durable: Vec<u8>,
-}
-
-impl Disk {
-    fn held() -> Arc<Self> {
-        Arc::default()
-    }
-
-    fn free() -> Arc<Self> {
-        let disk = Self::held();
-        disk.allow(usize::MAX);
-        disk
-    }
-
-    fn allow(&self, flushes: usize) {
-        self.change(|state| state.allowed = flushes);
-    }
-
-    fn break_down(&self) {
-        self.change(|state| state.failing = usize::MAX);
-    }
-
-    /// One flush fails, as the kernel tells of it once; all others succeed.
-    fn fail_once(&self) {
-        self.change(|state| (state.failing, state.allowed) = (1, usize::MAX));
-    }
-
-    fn repair(&self) {
-        self.change(|state| state.failing = 0);
-    }
-
-    fn ended(&self) -> usize {
-        self.state.lock().unwrap().ended
-    }
-
-    fn begun(&self) -> usize {
-        self.state.lock().unwrap().begun
-    }
-
-    fn change(&self, change: impl FnOnce(&mut DiskState)) {
-        change(&mut self.state.lock().unwrap());
-        self.changed.notify_all();
-    }
-
-    async fn has_begun(&self, flushes: usize) {
-        until("a flush has begun", || self.begun() >= flushes).await;
-    }
-}
-
-impl Flush for Disk {
-    fn flush(&self, wal: &WalFile) -> io::Result<()> {
-        let mut state = self.state.lock().unwrap();
-        let bytes = wal.bytes()?;
-        state.begun += 1;
-        if mem::take(&mut state.panicking) {
-            drop(state);
-            panic!("a flush that panics");
-        }
-        while state.allowed == 0 && state.failing == 0 {
-            state = self.changed.wait(state).unwrap();
-        }
-        if state.failing > 0 {
-            state.failing -= usize::from(state.failing != usize::MAX);
-            return Err(io::Error::from_raw_os_error(5));
-        }
-        state.allowed -= usize::from(state.allowed != usize::MAX);
-        state.ended += 1;
-        state.durable = bytes;
-        Ok(())
-    }
-}
 
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
