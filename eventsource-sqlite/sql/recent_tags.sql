@@ -2,7 +2,10 @@
 -- events, not for each. Whoever reads event_tags finds both; a program of an older version that still runs does so as
 -- well, and can't write there what others would not find.
 
+-- The views and triggers of others that name event_tags mean both.
+PRAGMA legacy_alter_table = ON;
 ALTER TABLE event_tags RENAME TO older_tags;
+PRAGMA legacy_alter_table = OFF;
 
 CREATE TABLE recent_tags (
     tag      TEXT    NOT NULL,

@@ -7,6 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use crate::error::SqliteError;
 use crate::filter::first_match;
+use crate::inline;
 use crate::inserts::Inserts;
 use crate::known_tags::KnownTags;
 use crate::outbox::OutboxWriter;
@@ -304,11 +305,11 @@ pub(crate) fn verdict<T>(judgement: Judgement<T>) -> Result<T> {
 pub(crate) fn in_savepoint<T>(connection: &Connection, work: impl FnOnce() -> Judgement<T>) -> Judgement<T> {
     connection.prepare_cached("SAVEPOINT eventsource_append")?.execute([])?;
     let judgement = work();
-    if judgement.is_err() && !connection.is_autocommit() {
+    if judgement.is_err() && !inline::is_over(connection) {
         connection.prepare_cached("ROLLBACK TO eventsource_append")?.execute([])?;
     }
-    // Some errors end the transaction, and the savepoint with it.
-    if !connection.is_autocommit() {
+    // Some errors and handlers end the transaction, and the savepoint with it.
+    if !inline::is_over(connection) {
         connection.prepare_cached("RELEASE eventsource_append")?.execute([])?;
     }
     judgement

@@ -75,8 +75,10 @@ impl Committer {
         loop {
             let waiting = self.settle(connection, flusher, &mut held);
             if held.is_empty() {
-                // Nobody waits for this.
-                if let Err(error) = wal.see_to(connection, flusher.take_wal_size()) {
+                // Nobody waits for this. What the WAL may have lost on the disk goes nowhere else.
+                if flusher.check_flushes().is_ok()
+                    && let Err(error) = wal.see_to(connection, flusher.take_wal_size())
+                {
                     tracing::warn!(location = %self.config.location, %error, "the WAL can't be written back");
                 }
                 self.look(connection, &mut others);

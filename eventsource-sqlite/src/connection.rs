@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::config::{Location, SqliteConfig, Synchronous};
 use crate::error::{failed, is_busy};
-use crate::payload;
+use crate::{inline, payload};
 
 /// Older ones can corrupt a WAL database that several connections write and checkpoint
 /// (<https://sqlite.org/wal.html#walresetbug>).
@@ -75,7 +75,10 @@ pub(crate) fn begin_immediate(
     connection: &Connection,
     timeout: Duration,
 ) -> rusqlite::Result<Transaction<'_>> {
-    patiently(timeout, || Transaction::new_unchecked(connection, TransactionBehavior::Immediate))
+    let transaction =
+        patiently(timeout, || Transaction::new_unchecked(connection, TransactionBehavior::Immediate))?;
+    inline::begin();
+    Ok(transaction)
 }
 
 /// Tries until no other process is in the way, or the time is up.

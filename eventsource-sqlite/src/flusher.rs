@@ -23,6 +23,9 @@ pub(crate) struct Flusher {
     files: Option<OpenFiles>,
     signal: ChangeSignal,
     state: Mutex<State>,
+    /// Whoever has it flushes. The kernel tells one of those who flush at once that something could not be written, and
+    /// the others that all is well.
+    turn: Mutex<()>,
     /// There is something to do for the thread, or it is to end.
     work: Condvar,
     /// Fewer answers wait.
@@ -85,7 +88,7 @@ impl Flusher {
 
     pub(crate) fn new(disk: Option<Disk>, files: Option<OpenFiles>, signal: ChangeSignal) -> Self {
         let (work, room) = (Condvar::new(), Condvar::new());
-        Self { disk, files, signal, state: Mutex::default(), work, room }
+        Self { disk, files, signal, state: Mutex::default(), turn: Mutex::default(), work, room }
     }
 
     /// Starts its thread, if there is something to flush.
@@ -136,8 +139,7 @@ impl Flusher {
     /// Makes durable all that anybody has committed so far.
     pub(crate) fn flush_now(&self) -> Result<()> {
         let Some(disk) = &self.disk else { return Ok(()) };
-        self.check_flushes()?;
-        disk.flush.flush(&disk.wal).map_err(|error| self.has_failed(error).of_read())
+        self.sync(disk).map(drop).map_err(|failed| failed.of_read())
     }
 
     /// Whether it makes sense to write: what can't be flushed, or goes to files that are not in their places, is lost.
@@ -184,6 +186,7 @@ impl Flusher {
 
     /// Flushes once for all of these, unless an earlier flush was enough for them, and gives the answers.
     fn flush(&self, disk: &Disk, waiting: Vec<Waiting>) {
+        let flushing = Done(self);
         let mut open = Vec::new();
         let mut settled = Vec::new();
         {
@@ -198,21 +201,25 @@ impl Flusher {
         for (each, fate) in settled {
             self.give(vec![each], fate.as_ref().copied());
         }
-        let begun = Instant::now();
-        let flushed = if open.is_empty() { Ok(()) } else { disk.flush.flush(&disk.wal) };
-        let fate = flushed.map_err(|error| self.has_failed(error));
-        {
+        let flushed = if open.is_empty() { Ok(None) } else { self.sync(disk).map(Some) };
+        if let Ok(Some(time)) = flushed {
             let mut state = self.state();
-            if fate.is_ok() && !open.is_empty() {
-                state.time = (state.time * 7 + begun.elapsed()) / 8;
-                open.iter().filter_map(|each| each.frontier).for_each(|frontier| state.advance(frontier));
-            }
-            state.flushing = Flushing::Nobody;
-            if !state.waiting.is_empty() {
-                self.work.notify_one();
-            }
+            state.time = (state.time * 7 + time) / 8;
+            open.iter().filter_map(|each| each.frontier).for_each(|frontier| state.advance(frontier));
         }
-        self.give(open, fate.as_ref().copied());
+        drop(flushing);
+        self.give(open, flushed.as_ref().map(drop));
+    }
+
+    /// Flushes, one at a time, unless a flush has failed; returns how long it took.
+    fn sync(&self, disk: &Disk) -> std::result::Result<Duration, Undurable> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(failed) = &self.state().failed {
+            return Err(failed.clone());
+        }
+        let begun = Instant::now();
+        disk.flush.flush(&disk.wal).map_err(|error| self.has_failed(error))?;
+        Ok(begun.elapsed())
     }
 
     fn give(&self, waiting: Vec<Waiting>, fate: Fate<'_>) {
@@ -277,6 +284,19 @@ impl Drop for FlusherThread {
         if let Some(thread) = self.thread.take() {
             // If it panicked, those who waited have been told.
             let _ = thread.join();
+        }
+    }
+}
+
+/// Whatever ends a flush, a panic as well: somebody else can flush.
+struct Done<'f>(&'f Flusher);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.flushing = Flushing::Nobody;
+        if !state.waiting.is_empty() {
+            self.0.work.notify_one();
         }
     }
 }

@@ -104,7 +104,7 @@ impl SqliteStore {
 fn prepare(view: &SqliteInlineView, transaction: &Transaction<'_>) -> Result<Ending<()>> {
     let prepared = handling(|| view.view.prepare(transaction));
     let ended = || Err("it has ended the transaction".into());
-    prepared.and_then(|()| if transaction.is_autocommit() { ended() } else { Ok(()) }).map_err(|error| {
+    prepared.and_then(|()| if is_over(transaction) { ended() } else { Ok(()) }).map_err(|error| {
         Error::backend(format!("the view {} can't be prepared", view.name)).with_source(of_store(error))
     })?;
     Ok(Ending::Commit(()))
@@ -231,6 +231,8 @@ impl Updating<'_> {
 
 thread_local! {
     static HANDLING: Cell<bool> = const { Cell::new(false) };
+    /// Whether the transaction that was begun last was rolled back; a handler may have begun another since.
+    static ROLLED_BACK: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether this thread is in the handler of a view that is kept inline.
@@ -240,7 +242,18 @@ pub(crate) fn is_handling() -> bool {
 
 /// Keeps handlers from committing what they are only a part of: their COMMIT becomes a ROLLBACK, which is found out.
 pub(crate) fn guard(connection: &Connection) -> rusqlite::Result<()> {
-    connection.commit_hook(Some(is_handling))
+    connection.commit_hook(Some(is_handling))?;
+    connection.rollback_hook(Some(|| ROLLED_BACK.set(true)))
+}
+
+/// A transaction begins, which nobody has ended.
+pub(crate) fn begin() {
+    ROLLED_BACK.set(false);
+}
+
+/// Whether the transaction that the store has begun is over. What the connection is in now may be a handler's own.
+pub(crate) fn is_over(connection: &Connection) -> bool {
+    connection.is_autocommit() || ROLLED_BACK.get()
 }
 
 fn handling<T>(handle: impl FnOnce() -> Result<T, HandlerError>) -> Result<T, HandlerError> {

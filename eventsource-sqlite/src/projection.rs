@@ -13,7 +13,7 @@ use rusqlite::Transaction;
 use crate::error::failed;
 use crate::store::SqliteStore;
 use crate::write::Ending;
-use crate::{checkpoints, dead_letters, read};
+use crate::{checkpoints, dead_letters, inline, read};
 
 /// A view in the log's own file: how an event changes it.
 ///
@@ -158,7 +158,7 @@ pub(crate) fn apply(
     let begun = Instant::now();
     catch_unwind(AssertUnwindSafe(|| view.apply(transaction, event, purpose)))
         .unwrap_or_else(|_| Err("the handler panicked".into()))?;
-    if transaction.is_autocommit() {
+    if inline::is_over(transaction) {
         return Err("the handler has ended the transaction".into());
     }
     match timeout {

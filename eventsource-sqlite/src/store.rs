@@ -183,6 +183,12 @@ impl SqliteStore {
         flusher.ok_or_else(|| Undurable::ended().of_read())?.flush_now()
     }
 
+    /// Whether it makes sense to write.
+    pub(crate) fn check(&self) -> Result<()> {
+        let flusher = self.shared.flusher.upgrade();
+        flusher.ok_or_else(|| Undurable::ended().of_read())?.check()
+    }
+
     /// Wakes those who wait for changes.
     pub(crate) fn notify(&self) {
         if let Some(signal) = &*self.shared.signal.get() {

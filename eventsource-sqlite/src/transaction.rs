@@ -1,4 +1,4 @@
-use eventsource_core::{Append, Appended, Capability, Error, Result};
+use eventsource_core::{Append, Appended, Capability, Error, ErrorKind, Result};
 use rusqlite::{Connection, Transaction, TransactionState};
 
 use crate::append::{Appender, Retries, in_savepoint, verdict};
@@ -19,7 +19,7 @@ impl SqliteStore {
     /// `synchronous`: at FULL it makes everything durable that was committed before as well. A conflict or a repetition is
     /// told when what it rests on is durable. [`changes`](eventsource_core::EventStore::changes) wakes after the poll interval. After an error
     /// nothing of the append is in the transaction, which goes on, unless SQLite has rolled it back itself (when the
-    /// disk is full, for instance).
+    /// disk is full, for instance), or the handler of a view has ended it.
     ///
     /// Views that the store keeps [inline](crate::SqliteConfig::inline) take the events in your transaction.
     ///
@@ -58,6 +58,7 @@ impl SqliteStore {
             return Err(Error::unsupported(Capability::Transactional));
         }
         append.validate()?;
+        self.check()?;
         if inline::is_handling() {
             return Err(Error::invalid_input("a view that is kept inline can't append"));
         }
@@ -85,7 +86,8 @@ impl SqliteStore {
             Ok(appended)
         }));
         // These tell of what others have committed. What is appended is the caller's to commit.
-        if verdict.as_ref().map_or_else(Error::is_conflict, |appended| appended.replayed) {
+        let tells = |error: &Error| error.is_conflict() || error.kind() == ErrorKind::Refused;
+        if verdict.as_ref().map_or_else(tells, |appended| appended.replayed) {
             self.flush()?;
         }
         verdict

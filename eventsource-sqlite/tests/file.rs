@@ -55,7 +55,8 @@ async fn an_older_schema_is_brought_up_to_date() {
          INSERT INTO snapshots (aggregate_id, aggregate_type, version, position, schema_version, state, created_at)
              VALUES (x'01', 'Known', 1, 1, 1, '{}', 0), (x'02', 'Unknown', 1, 7, 1, '{}', 0);
          INSERT INTO view_snapshots (name, filter, tenant_id, position, schema_version, state, created_at)
-             VALUES ('a view', zeroblob(32), zeroblob(16), 1, 1, '{}', 0);"#,
+             VALUES ('a view', zeroblob(32), zeroblob(16), 1, 1, '{}', 0);
+         CREATE VIEW mine AS SELECT count(*) AS n FROM event_tags;"#,
     )
     .unwrap();
     drop(own);
@@ -78,6 +79,8 @@ async fn an_older_schema_is_brought_up_to_date() {
     let own = Connection::open(&path).unwrap();
     let version: i64 = own.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 3);
+    let mine: i64 = own.query_row("SELECT n FROM mine", [], |row| row.get(0)).unwrap();
+    assert_eq!(mine, 4, "a view of somebody else's counts the recent tags as well");
     let text = |sql: &str| own.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
     let kept = "SELECT group_concat(snapshots.aggregate_type) FROM snapshots JOIN events USING (event_id)";
     assert_eq!(text(kept), "Known");

@@ -36,6 +36,15 @@ impl SqliteView for Notes {
             // It goes on as if that had been right.
             "Commits" => drop(transaction.execute_batch("COMMIT")),
             "RollsBack" => transaction.execute_batch("ROLLBACK")?,
+            "BeginsAnew" => transaction.execute_batch("ROLLBACK; BEGIN")?,
+            "CommitsAndBeginsAnew" => {
+                drop(transaction.execute_batch("COMMIT"));
+                transaction.execute_batch("BEGIN IMMEDIATE")?;
+            }
+            "BeginsAnewAndFails" => {
+                transaction.execute_batch("ROLLBACK; BEGIN")?;
+                return Err(Box::new(Unwilling));
+            }
             "Sleeps" => sleep(Duration::from_millis(250)),
             "Appends" => drop(self.store.get().unwrap().append_in(transaction, one("Reaction"))?),
             "Fails" => return Err(Box::new(Unwilling)),
@@ -80,7 +89,7 @@ async fn a_handler_that_ends_the_transaction_refuses_its_append_only() {
     let (_directory, path) = fresh();
     let store = open(&path).await;
     let mut log = 0;
-    for bad in ["Commits", "RollsBack"] {
+    for bad in ["Commits", "RollsBack", "BeginsAnew", "CommitsAndBeginsAnew", "BeginsAnewAndFails"] {
         let types = ["Good", "Good", bad, "Good", bad, "Good"];
         let answers = join_all(types.map(|each| store.append(to_new_stream(each)))).await;
         for (each, answer) in types.into_iter().zip(answers) {

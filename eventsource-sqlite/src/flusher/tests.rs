@@ -1,102 +1,30 @@
 //! Nothing leaves a store before it is durable, whoever committed it; and what a failed flush does.
 
+mod disk;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use eventsource_core::{
-    Append, CheckpointStore, ConsumerName, ErrorKind, EventStore, ExpectedVersion, Filter, LeaseKey, Leases,
-    LogIdentity, MemberId, NewEvent, Position, ReadOptions, StreamId,
+    Append, Appended, CheckpointStore, ConsumerName, ErrorKind, EventStore, ExpectedVersion, Filter,
+    HandlerError, LeaseKey, Leases, LogIdentity, MemberId, NewEvent, Position, ReadOptions, RecordedEvent,
+    StreamId,
 };
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::*;
+use self::disk::Disk;
+use super::{Arc, Instant, Mutex};
 use crate::config::SqliteConfig;
+use crate::inline_view::SqliteInlineView;
 use crate::store::SqliteStore;
 
 const LONG: Duration = Duration::from_secs(60);
 /// Long enough for what should not happen to happen.
 const A_WHILE: Duration = Duration::from_millis(100);
-
-/// A disk that flushes when it is let, and remembers what would be left of the WAL after a power cut.
-#[derive(Default)]
-struct Disk {
-    state: Mutex<DiskState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct DiskState {
-    /// How many flushes may end.
-    allowed: usize,
-    broken: bool,
-    begun: usize,
-    ended: usize,
-    /// The WAL as it was when the last flush that has ended began.
-    durable: Vec<u8>,
-}
-
-impl Disk {
-    fn held() -> Arc<Self> {
-        Arc::default()
-    }
-
-    fn free() -> Arc<Self> {
-        let disk = Self::held();
-        disk.allow(usize::MAX);
-        disk
-    }
-
-    fn allow(&self, flushes: usize) {
-        self.change(|state| state.allowed = flushes);
-    }
-
-    fn break_down(&self) {
-        self.change(|state| state.broken = true);
-    }
-
-    fn repair(&self) {
-        self.change(|state| state.broken = false);
-    }
-
-    fn ended(&self) -> usize {
-        self.state.lock().unwrap().ended
-    }
-
-    fn begun(&self) -> usize {
-        self.state.lock().unwrap().begun
-    }
-
-    fn change(&self, change: impl FnOnce(&mut DiskState)) {
-        change(&mut self.state.lock().unwrap());
-        self.changed.notify_all();
-    }
-
-    async fn has_begun(&self, flushes: usize) {
-        until("a flush has begun", || self.begun() >= flushes).await;
-    }
-}
-
-impl Flush for Disk {
-    fn flush(&self, wal: &WalFile) -> io::Result<()> {
-        let mut state = self.state.lock().unwrap();
-        let bytes = wal.bytes()?;
-        state.begun += 1;
-        while state.allowed == 0 && !state.broken {
-            state = self.changed.wait(state).unwrap();
-        }
-        if state.broken {
-            return Err(io::Error::from_raw_os_error(5));
-        }
-        state.allowed -= usize::from(state.allowed != usize::MAX);
-        state.ended += 1;
-        state.durable = bytes;
-        Ok(())
-    }
-}
 
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
@@ -126,6 +54,21 @@ fn commit_elsewhere(path: &Path, store: &SqliteStore) -> Position {
     let appended = store.append_in(&transaction, one("Elsewhere")).unwrap();
     transaction.commit().unwrap();
     appended.last
+}
+
+/// Appends in a transaction of its own, which is not committed.
+fn append_elsewhere(
+    path: &Path,
+    store: &SqliteStore,
+    append: Append,
+) -> JoinHandle<eventsource_core::Result<Appended>> {
+    let (store, path) = (store.clone(), path.to_owned());
+    tokio::task::spawn_blocking(move || {
+        let mut own = Connection::open(path).unwrap();
+        own.busy_timeout(LONG).unwrap();
+        let transaction = own.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        store.append_in(&transaction, append)
+    })
 }
 
 type Running = JoinHandle<eventsource_core::Result<()>>;
@@ -291,6 +234,41 @@ async fn a_refusal_in_a_callers_transaction_is_flushed_first() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("events.db");
     let disk = Disk::free();
+    let view = |_: &Transaction<'_>, event: &RecordedEvent| match event.event_type().as_str() {
+        "Refused" => Err(HandlerError::from("it will not")),
+        _ => Ok(()),
+    };
+    let config = SqliteConfig::file(&path).inline(SqliteInlineView::new("view", view).unwrap());
+    let store = SqliteStore::open_with(config, disk.clone()).await.unwrap();
+    disk.allow(0);
+    let before = disk.begun();
+    let first = one("A");
+    let append = ask(&store, {
+        let first = first.clone();
+        |store| async move { store.append(first).await }
+    });
+    disk.has_begun(before + 1).await;
+    let repeated = append_elsewhere(&path, &store, first);
+    let refused = append_elsewhere(&path, &store, one("Refused"));
+    sleep(A_WHILE).await;
+    assert!(!repeated.is_finished() && !refused.is_finished() && !append.is_finished());
+    disk.allow(1);
+    told(append).await.unwrap();
+    disk.has_begun(before + 2).await;
+    sleep(A_WHILE).await;
+    assert!(!repeated.is_finished() && !refused.is_finished(), "each has a flush of its own");
+    disk.allow(usize::MAX);
+    assert!(repeated.await.unwrap().unwrap().replayed, "it was a repetition");
+    assert_eq!(refused.await.unwrap().unwrap_err().kind(), ErrorKind::Refused);
+    store.close().await.unwrap();
+}
+
+/// Whoever flushes beside a flush that fails would not be told of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_is_told_once_fails_all_who_flush() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events.db");
+    let disk = Disk::free();
     let store = open(&path, &disk).await;
     disk.allow(0);
     let before = disk.begun();
@@ -300,20 +278,26 @@ async fn a_refusal_in_a_callers_transaction_is_flushed_first() {
         |store| async move { store.append(first).await }
     });
     disk.has_begun(before + 1).await;
-    let own = tokio::task::spawn_blocking({
-        let (store, path) = (store.clone(), path.clone());
-        move || {
-            let mut own = Connection::open(path).unwrap();
-            let transaction = own.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
-            store.append_in(&transaction, first).unwrap().replayed
-        }
-    });
-    disk.has_begun(before + 2).await;
+    let repeated = append_elsewhere(&path, &store, first);
     sleep(A_WHILE).await;
-    assert!(!own.is_finished() && !append.is_finished());
-    disk.allow(usize::MAX);
-    assert!(own.await.unwrap(), "it was a repetition");
-    told(append).await.unwrap();
+    disk.fail_once();
+    assert_eq!(told(append).await.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+    assert_eq!(repeated.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    let later = append_elsewhere(&path, &store, one("Later"));
+    assert_eq!(later.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(store.close().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_that_panics_keeps_nobody_from_flushing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events.db");
+    let disk = Disk::free();
+    let store = open(&path, &disk).await;
+    commit_elsewhere(&path, &store);
+    disk.change(|state| state.panicking = true);
+    assert_eq!(store.head().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    told(ask(&store, |store| async move { store.append(one("A")).await })).await.unwrap();
     store.close().await.unwrap();
 }
 
