@@ -21,6 +21,12 @@ impl ManualClock {
         let by = i64::try_from(by.as_micros()).expect("a case moves it by little");
         self.0.fetch_add(by, Ordering::SeqCst);
     }
+
+    /// Sets it back, as clocks are that went wrong.
+    pub(crate) fn set_back(&self, by: Duration) {
+        let by = i64::try_from(by.as_micros()).expect("a case moves it by little");
+        self.0.fetch_sub(by, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {

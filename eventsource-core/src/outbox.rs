@@ -28,7 +28,8 @@ use crate::{EventId, Result};
 ///   attempt, no entry of that stream may be claimed; and a claim takes a stream's pending entries from the first on,
 ///   without a gap. This is what keeps publishing in order.
 /// - A claim that has run out is nobody's: it settles nothing, whether or not another has its entries.
-/// - Time is the store's: claims made by several processes are compared by one clock.
+/// - Time is the store's: claims made by several processes are compared by one clock. Whatever it says, also when it is set
+///   back, a claim MUST judge streams and entries by the same time.
 #[async_trait]
 pub trait Outbox: fmt::Debug + Send + Sync {
     /// Takes the next entries, in log order, for as long as the request says. Nobody else is given them meanwhile. No

@@ -47,7 +47,7 @@ pub(crate) struct PendingEvents {
     /// None where the outbox is off.
     filter: Option<OutboxFilter>,
     pending: BTreeMap<Position, Pending>,
-    /// Those of the pending that were held when somebody last looked.
+    /// Those of the pending that are held, or were when somebody last claimed.
     held: BTreeSet<Position>,
     failed: BTreeMap<Position, OutboxEntry>,
     /// When each was published.
@@ -86,7 +86,7 @@ impl PendingEvents {
 
     pub(crate) fn claim(&mut self, request: &ClaimRequest, now: DateTime<Utc>) -> Claim {
         let id = ClaimId::random();
-        self.held.retain(|position| self.pending.get(position).is_some_and(|pending| pending.is_held(now)));
+        self.let_go(now);
         let held: HashSet<StreamId> = self
             .held
             .iter()
@@ -103,6 +103,18 @@ impl PendingEvents {
             entries.push(pending.entry.clone());
         }
         Claim { id, entries }
+    }
+
+    /// Frees what is no longer held. It is free for good, also for who is told an earlier time: were it held again, but not
+    /// among the held, its stream would be claimed from behind it on.
+    fn let_go(&mut self, now: DateTime<Utc>) {
+        self.held.retain(|position| {
+            let Some(pending) = self.pending.get_mut(position) else { return false };
+            if !pending.is_held(now) {
+                (pending.claim, pending.held_until) = (None, None);
+            }
+            pending.held_until.is_some()
+        });
     }
 
     pub(crate) fn settle(

@@ -74,10 +74,11 @@ impl MemoryStore {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes what is kept beside the log, at the store's time.
+    /// Changes what is kept beside the log, at the store's time. It is told under the lock: changes come in the order of
+    /// their times, as far as the clock does.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State, DateTime<Utc>) -> Result<T>) -> Result<T> {
-        let now = to_microseconds(self.clock.now())?;
         let mut state = self.write_state();
+        let now = to_microseconds(self.clock.now())?;
         if state.closed { Err(closed()) } else { change(&mut state, now) }
     }
 

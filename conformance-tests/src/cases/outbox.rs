@@ -254,6 +254,25 @@ pub async fn a_failed_event_holds_back_its_stream(cx: Cx) -> CaseResult {
     Ok(())
 }
 
+pub async fn a_clock_that_is_set_back_puts_nothing_before_what_waits(cx: Cx) -> CaseResult {
+    let (cx, outbox, clock) = given(&cx).await?;
+    let a = stream();
+    cx.store().append(Append::to_stream(stream(), Any, [event("B1")])).await?;
+    cx.store().append(Append::to_stream(a.clone(), Any, [event("A1")])).await?;
+    assert_eq!(types_of(&claim(&*outbox, 100).await?.entries), ["B1", "A1"]);
+    cx.store().append(Append::to_stream(a, Any, [event("A2")])).await?;
+    clock.advance(2 * MINUTE);
+    assert_eq!(types_of(&claim(&*outbox, 1).await?.entries), ["B1"], "the lease is over");
+    // Somebody who was told the time before that, and gets to claim only now, sees the same.
+    clock.set_back(2 * MINUTE);
+    let claimed = claim(&*outbox, 100).await?;
+    let claimed = types_of(&claimed.entries);
+    assert!(["A1", "A2"].starts_with(&claimed), "A1 was never published, and these are claimed: {claimed:?}");
+    clock.advance(4 * MINUTE);
+    assert_eq!(types_of(&claim(&*outbox, 100).await?.entries), ["B1", "A1", "A2"]);
+    Ok(())
+}
+
 pub async fn an_event_that_was_given_up_lets_its_stream_go_on(cx: Cx) -> CaseResult {
     let (cx, outbox, _) = given(&cx).await?;
     cx.store().append(Append::to_stream(stream(), Any, [event("A1"), event("A2")])).await?;

@@ -17,6 +17,7 @@ macro_rules! __contract_consumers {
             what_is_claimed_is_nobody_elses_until_the_lease_ends,
             a_stream_is_in_one_claims_hands,
             a_failed_event_holds_back_its_stream,
+            a_clock_that_is_set_back_puts_nothing_before_what_waits,
             an_event_that_was_given_up_lets_its_stream_go_on,
             failures_are_counted,
             a_claim_that_has_run_out_settles_nothing,

@@ -87,6 +87,8 @@ pub(crate) enum Defect {
     PublishesEverything,
     /// Gives a worker the later events of a stream while another has the earlier ones.
     ClaimsBehindWhatIsHeld,
+    /// Frees a stream by the latest time that it was ever told, and its entries by the time it is told now.
+    FreesAStreamBeforeItsEntries,
     /// Gives a worker what another has.
     ClaimsWhatIsClaimed,
     /// Gives the newest entries first.

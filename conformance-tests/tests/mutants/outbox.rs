@@ -1,6 +1,7 @@
 //! A naive outbox above the naive model, and what broken ones do.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -89,9 +90,14 @@ impl Outbox for Mutant {
         let (id, now, defect) = (ClaimId::random(), self.ground.clock.now(), self.ground.defect);
         let mut rows = self.ground.rows();
         rows.sort_by_key(|row| row.entry.event.position());
+        let earlier = self.ground.latest.fetch_max(now.timestamp_micros(), Ordering::SeqCst);
+        let held_at = match DateTime::from_timestamp_micros(earlier) {
+            Some(earlier) if defect == Defect::FreesAStreamBeforeItsEntries => now.max(earlier),
+            _ => now,
+        };
         let held: BTreeSet<_> = rows
             .iter()
-            .filter(|row| row.is_held(now) && defect != Defect::ClaimsBehindWhatIsHeld)
+            .filter(|row| row.is_held(held_at) && defect != Defect::ClaimsBehindWhatIsHeld)
             .filter_map(|row| row.entry.event.stream().cloned())
             .collect();
         let mut free: Vec<&mut Row> = rows

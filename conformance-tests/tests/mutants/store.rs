@@ -1,7 +1,7 @@
 //! A store that can be broken in many ways, above the naive model.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,8 @@ pub(crate) struct Ground {
     /// What goes into the outbox; nothing, if none was asked for.
     pub(crate) publish: Option<OutboxFilter>,
     rows: Mutex<Vec<Row>>,
+    /// The latest time at which somebody claimed, in microseconds.
+    pub(crate) latest: AtomicI64,
 }
 
 impl Ground {
@@ -52,6 +54,7 @@ impl Ground {
             clock,
             publish,
             rows: Mutex::default(),
+            latest: AtomicI64::new(0),
             snapshots: ModelSnapshots::default(),
             damaged: Mutex::default(),
             hidden: Mutex::default(),
