@@ -37,6 +37,7 @@ pub mod model;
 pub mod multi_stream;
 pub mod opt_in_token;
 pub mod outbox;
+pub mod outbox_under_load;
 pub mod paging;
 pub mod predicate;
 pub mod processes;

@@ -1,14 +1,12 @@
 //! What waits to be published: it is there if and only if the event is, in order, and in one worker's hands at a time.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use eventsource_core::{
     Append, Capability, Claim, ClaimId, ClaimRequest, ErrorKind, EventId, EventStore, ExpectedVersion,
-    Filter, FilterItem, Outbox, OutboxEntry, OutboxStatistics, Position, Settlement, StreamId,
+    Filter, FilterItem, Outbox, OutboxEntry, OutboxStatistics, Settlement,
 };
-use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::given::{
@@ -36,7 +34,7 @@ pub(crate) fn outbox_of(cx: &Cx) -> CaseResult<Arc<dyn Outbox>> {
 }
 
 /// Claims so many entries for a minute.
-async fn claim(outbox: &dyn Outbox, limit: usize) -> CaseResult<Claim> {
+pub(crate) async fn claim(outbox: &dyn Outbox, limit: usize) -> CaseResult<Claim> {
     Ok(outbox.claim(&ClaimRequest::new("a worker", limit, MINUTE)?).await?)
 }
 
@@ -44,11 +42,11 @@ fn types_of(entries: &[OutboxEntry]) -> Vec<&str> {
     entries.iter().map(|entry| entry.event.event_type().as_str()).collect()
 }
 
-fn ids_of(entries: &[OutboxEntry]) -> Vec<EventId> {
+pub(crate) fn ids_of(entries: &[OutboxEntry]) -> Vec<EventId> {
     entries.iter().map(|entry| entry.event.id()).collect()
 }
 
-async fn publish(outbox: &dyn Outbox, claim: &Claim) -> CaseResult {
+pub(crate) async fn publish(outbox: &dyn Outbox, claim: &Claim) -> CaseResult {
     let published: Vec<_> = ids_of(&claim.entries).into_iter().map(Settlement::published).collect();
     assert_eq!(outbox.settle(claim.id, &published).await?, []);
     Ok(())
@@ -471,46 +469,5 @@ pub async fn a_closed_stores_outbox_is_unavailable(cx: Cx) -> CaseResult {
     refused(ErrorKind::Unavailable, outbox.retry_failed(None).await)?;
     refused(ErrorKind::Unavailable, outbox.delete_published(MINUTE).await)?;
     refused(ErrorKind::Unavailable, outbox.statistics().await)?;
-    Ok(())
-}
-
-pub async fn workers_that_claim_at_once_take_each_entry_once_and_in_order(cx: Cx) -> CaseResult {
-    let (cx, outbox, _) = given(&cx).await?;
-    let streams: Vec<_> = (0..5).map(|_| stream()).collect();
-    for round in 0..8 {
-        let append = Append::events(events(1 + round % 2));
-        let append =
-            streams.iter().fold(append, |append, stream| append.and_stream(stream.clone(), Any, events(2)));
-        cx.store().append(append).await?;
-    }
-    let taken: Arc<Mutex<Vec<OutboxEntry>>> = Arc::default();
-    let workers: Vec<_> = (0..4)
-        .map(|number| {
-            let (outbox, taken) = (outbox.clone(), taken.clone());
-            tokio::spawn(async move {
-                while outbox.statistics().await?.pending > 0 {
-                    let claim = claim(&*outbox, 3).await?;
-                    // Each takes its time: what the others are given meanwhile comes out before.
-                    sleep(Duration::from_millis(number)).await;
-                    taken.lock().expect("nothing panics under it").extend(claim.entries.iter().cloned());
-                    publish(&*outbox, &claim).await?;
-                }
-                CaseResult::Ok(())
-            })
-        })
-        .collect();
-    for worker in workers {
-        worker.await??;
-    }
-    let taken = taken.lock().expect("nothing panics under it").clone();
-    let log = log_of(cx.store()).await?;
-    assert_eq!(ids_of(&taken).into_iter().collect::<BTreeSet<_>>().len(), taken.len(), "one was taken twice");
-    assert_eq!(taken.len(), log.len());
-    let mut last: BTreeMap<StreamId, Position> = BTreeMap::new();
-    for entry in &taken {
-        let Some(stream) = entry.event.stream() else { continue };
-        let before = last.insert(stream.clone(), entry.event.position());
-        assert!(before < Some(entry.event.position()), "{stream} was taken out of order");
-    }
     Ok(())
 }

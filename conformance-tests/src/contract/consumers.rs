@@ -28,6 +28,8 @@ macro_rules! __contract_consumers {
             statistics_count_every_state,
             what_waits_survives_reopening,
             a_closed_stores_outbox_is_unavailable,
+        }
+        outbox_under_load requires Outbox {
             workers_that_claim_at_once_take_each_entry_once_and_in_order,
         }
         relay requires Outbox {

@@ -167,7 +167,7 @@ mutants! {
     ClaimsBehindWhatIsHeld:
         outbox::a_stream_is_in_one_claims_hands,
         outbox::a_failed_event_holds_back_its_stream,
-        outbox::workers_that_claim_at_once_take_each_entry_once_and_in_order,
+        outbox_under_load::workers_that_claim_at_once_take_each_entry_once_and_in_order,
         relay::whatever_fails_every_event_is_published_and_streams_in_order says "PublishedInOrder";
     FreesAStreamBeforeItsEntries:
         outbox::a_clock_that_is_set_back_puts_nothing_before_what_waits;
