@@ -12,8 +12,8 @@ use crate::{ConsumerStore, Rebuild};
 
 /// Tries parked events again, with the consumer's own handler.
 ///
-/// The consumer may be running meanwhile, and an exactly-once view takes each event once. Where a key is held, its events are tried in log order, and none behind one that
-/// fails again.
+/// The consumer may be running meanwhile, and an exactly-once view takes each event once. Where a key is held, its events
+/// are tried in log order, and none behind one that fails again.
 pub struct DeadLetterOffice {
     consumer: ConsumerName,
     store: ConsumerStore,
@@ -96,13 +96,14 @@ impl DeadLetterOffice {
             after = last.position;
             for letter in letters.into_iter().filter(|letter| letter.state != DeadLetterState::Resolved) {
                 let is_blocked = letter.ordering_key.as_ref().is_some_and(|key| blocked.contains(key));
-                let trial = match is_blocked {
-                    true => Trial::Left,
-                    false => match self.retry_one(&letter.key, by).await {
+                let trial = if is_blocked {
+                    Trial::Left
+                } else {
+                    match self.retry_one(&letter.key, by).await {
                         // Its event is gone from the log; that is no reason to leave the others.
                         Err(error) if error.kind() == ErrorKind::Corrupt => Trial::Failed,
                         trial => trial?,
-                    },
+                    }
                 };
                 match trial {
                     Trial::Resolved => {

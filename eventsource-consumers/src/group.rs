@@ -252,6 +252,7 @@ impl Membership<'_> {
                 Err(error) => {
                     tracing::warn!(group = %self.group.consumer.name, error = &error as &dyn std::error::Error, "the leases can't be renewed; trying again");
                     self.stop_expired();
+                    self.group.store.consumer.check_open()?;
                 }
                 Ok(()) => {}
             }

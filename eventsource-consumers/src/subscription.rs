@@ -28,9 +28,9 @@ pub enum Start {
 
 /// Events in log order: those that are stored, then those that come. One loop reads both, so there is no seam between.
 ///
-/// It holds one page at most, unless it is told to [read ahead](Self::read_ahead): who takes no events reads none. While the database is away it waits and tries again; it
-/// ends only if the store is closed, if an event can't be decoded, or if the log is not the one that it has read (a backup
-/// was restored).
+/// It holds one page at most, unless it is told to [read ahead](Self::read_ahead): who takes no events reads none. While the
+/// database is away it waits and tries again; it ends only if the store is closed, if an event can't be decoded, or if the
+/// log is not the one that it has read (a backup was restored).
 ///
 /// ```
 /// # use eventsource_consumers::{Start, Subscription};

@@ -89,6 +89,22 @@ pub async fn one_partition_is_a_single_active_consumer(cx: Cx) -> CaseResult {
     Ok(())
 }
 
+pub async fn members_end_when_their_store_is_closed_with_or_without_work(cx: Cx) -> CaseResult {
+    let options = GroupOptions::partitions(1).lease(LEASE);
+    let start = || {
+        let group =
+            ConsumerGroup::new(Consumer::new("chaos", cx.consumer_store())?, cx.group_store(), options);
+        CaseResult::Ok(tokio::spawn(group.run(Deeds::default().handler())))
+    };
+    let members = [start()?, start()?];
+    until_shared(&cx, &[1]).await?;
+    cx.store().close().await?;
+    for member in members {
+        refused(ErrorKind::Unavailable, timeout(PATIENCE, member).await??)?;
+    }
+    Ok(())
+}
+
 pub async fn another_number_of_partitions_is_refused(cx: Cx) -> CaseResult {
     cx.store().append(Append::events(events(50))).await?;
     let deeds = Deeds::default();

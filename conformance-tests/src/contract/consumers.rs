@@ -164,6 +164,7 @@ macro_rules! __contract_consumers {
             members_share_the_work_and_hand_it_over,
             one_partition_is_a_single_active_consumer,
             another_number_of_partitions_is_refused,
+            members_end_when_their_store_is_closed_with_or_without_work,
             members_that_are_paused_and_killed_lose_and_reorder_nothing,
             members_whose_calls_are_lost_lose_and_reorder_nothing,
         }
