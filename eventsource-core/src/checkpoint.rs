@@ -52,25 +52,32 @@ impl Checkpoint {
         log: &(impl EventStore + ?Sized),
         identity: &(impl LogIdentity + ?Sized),
     ) -> Result<()> {
-        let log_id = identity.log_id().await?;
-        let consumer = || self.consumer.clone();
-        if self.log_id != log_id {
-            let (checkpoint, log) = (self.log_id, log_id);
-            return Err(Conflict::OtherLog { consumer: consumer(), checkpoint, log }.into());
-        }
-        let head = log.head().await?;
-        if self.position > head {
-            let position = self.position;
-            return Err(Conflict::CheckpointAhead { consumer: consumer(), position, head }.into());
-        }
+        self.verify_place(identity.log_id().await?, log.head().await?)?;
         if let Some(last) = &self.last_event {
             let options = ReadOptions::new().after(last.position.just_before()).until(last.position).limit(1);
             let page = log.read_page(&Filter::all(), &options).await?;
             // One that is gone was deleted in order; one that is another was written after a restore.
             if let Some(found) = page.events.first().filter(|found| found.id() != last.id) {
                 let (position, expected, found) = (last.position, last.id, found.id());
-                return Err(Conflict::OtherHistory { consumer: consumer(), position, expected, found }.into());
+                let consumer = self.consumer.clone();
+                return Err(Conflict::OtherHistory { consumer, position, expected, found }.into());
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses a checkpoint of another log than this, or ahead of this head: the part of [`verify`](Self::verify) that reads
+    /// no events, for who knows both already.
+    ///
+    /// # Errors
+    /// `Conflict` that says which.
+    pub fn verify_place(&self, log: LogId, head: Position) -> Result<()> {
+        let (consumer, position) = (self.consumer.clone(), self.position);
+        if self.log_id != log {
+            return Err(Conflict::OtherLog { consumer, checkpoint: self.log_id, log }.into());
+        }
+        if position > head {
+            return Err(Conflict::CheckpointAhead { consumer, position, head }.into());
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{ConsumerName, EventId, EventType, Position};
+use crate::{ConsumerName, Error, ErrorKind, EventId, EventType, HandlerError, Position, RecordedEvent};
 
 /// Why a view that is kept within the appends could not take one. Nothing of the append was written.
 ///
@@ -37,6 +37,30 @@ pub enum ViewRefusal {
 }
 
 impl ViewRefusal {
+    /// The error for an append that `view` could not take because its handler failed on `event` with `error`; what lies
+    /// behind `before` is the append's own. An error of the store's, which was `Unavailable`, stays what it is: no event is
+    /// to blame.
+    #[must_use]
+    pub fn of_handler(
+        view: &ConsumerName,
+        event: &RecordedEvent,
+        before: Position,
+        error: HandlerError,
+    ) -> Error {
+        let error = match error.downcast::<Error>() {
+            Ok(error) if error.kind() == ErrorKind::Unavailable => return *error,
+            Ok(error) => error,
+            Err(error) => error,
+        };
+        let (view, position) = (view.clone(), event.position());
+        let refusal = if position > before {
+            Self::Failed { view, event_id: event.id(), event_type: event.event_type().clone() }
+        } else {
+            Self::FailedBefore { view, position }
+        };
+        Error::from(refusal).with_source(error)
+    }
+
     /// The view that could not take the append.
     #[must_use]
     pub fn view(&self) -> &ConsumerName {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use eventsource_core::{
     Append, Appended, Checkpoint, CheckpointSave, CheckpointStore, Conflict, ConsumerName, Error, ErrorKind,
-    HandlerError, LogId, Position, Purpose, ReadOptions, RecordedEvent, Result, ViewRefusal,
+    LogId, Position, Purpose, ReadOptions, RecordedEvent, Result, ViewRefusal,
 };
 use futures_util::FutureExt as _;
 use sqlx::postgres::PgConnection;
@@ -318,26 +318,12 @@ impl Updating<'_> {
         let stored = self.log.answered_in_time(self.log.lock_checkpoint(connection, &view.name)).await?;
         let save = match &stored {
             Some(stored) => {
-                self.verify(stored)?;
+                stored.verify_place(self.log_id, self.before)?;
                 CheckpointSave::following(stored)
             }
             None => CheckpointSave::first(view.name.clone(), self.log_id),
         };
         Ok(Begun { stored, save, last: None })
-    }
-
-    /// As [`Checkpoint::verify`], under the lock.
-    fn verify(&self, stored: &Checkpoint) -> Result<()> {
-        let consumer = || stored.consumer.clone();
-        if stored.log_id != self.log_id {
-            let (checkpoint, log) = (stored.log_id, self.log_id);
-            return Err(Conflict::OtherLog { consumer: consumer(), checkpoint, log }.into());
-        }
-        let (position, head) = (stored.position, self.before);
-        if position > head {
-            return Err(Conflict::CheckpointAhead { consumer: consumer(), position, head }.into());
-        }
-        Ok(())
     }
 
     async fn refuse_if_far_behind(
@@ -387,24 +373,8 @@ impl Updating<'_> {
     ) -> Result<()> {
         let limit = Some(view.timeout);
         let applied = projection::apply(&*view.view, connection, event, Purpose::Live, limit).await;
-        applied.map_err(|error| self.refusal(view, event, of_store(error, limit)))
-    }
-
-    fn refusal(&self, view: &PostgresInlineView, event: &RecordedEvent, error: HandlerError) -> Error {
-        let error = match error.downcast::<Error>() {
-            // The server does not give what is needed: no event is to blame.
-            Ok(error) if error.kind() == ErrorKind::Unavailable => return *error,
-            Ok(error) => error,
-            Err(error) => error,
-        };
-        let (view, position) = (view.name.clone(), event.position());
-        let refusal = if position > self.before {
-            let (event_id, event_type) = (event.id(), event.event_type().clone());
-            ViewRefusal::Failed { view, event_id, event_type }
-        } else {
-            ViewRefusal::FailedBefore { view, position }
-        };
-        Error::from(refusal).with_source(error)
+        applied
+            .map_err(|error| ViewRefusal::of_handler(&view.name, event, self.before, of_store(error, limit)))
     }
 
     async fn put(
@@ -443,7 +413,7 @@ impl Updating<'_> {
             ))),
             // The transaction has failed: the handler went on after an error.
             Err(error) if error.kind() == ErrorKind::InvalidInput => match last {
-                Some(event) => Err(self.refusal(view, &event, error.into())),
+                Some(event) => Err(ViewRefusal::of_handler(&view.name, &event, self.before, error.into())),
                 None => Err(error),
             },
             Err(error) => Err(error),

@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use crate::error::SqliteError;
 use crate::filter::first_match;
-use crate::inline;
+use crate::handler;
 use crate::inserts::Inserts;
 use crate::known_tags::KnownTags;
 use crate::outbox::OutboxWriter;
@@ -305,12 +305,19 @@ pub(crate) fn verdict<T>(judgement: Judgement<T>) -> Result<T> {
 pub(crate) fn in_savepoint<T>(connection: &Connection, work: impl FnOnce() -> Judgement<T>) -> Judgement<T> {
     connection.prepare_cached("SAVEPOINT eventsource_append")?.execute([])?;
     let judgement = work();
-    if judgement.is_err() && !inline::is_over(connection) {
-        connection.prepare_cached("ROLLBACK TO eventsource_append")?.execute([])?;
-    }
+    let end = |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+    let mut ended = Ok(0);
     // Some errors and handlers end the transaction, and the savepoint with it.
-    if !inline::is_over(connection) {
-        connection.prepare_cached("RELEASE eventsource_append")?.execute([])?;
+    if judgement.is_err() && !handler::is_over(connection) {
+        ended = end("ROLLBACK TO eventsource_append");
+    }
+    if ended.is_ok() && !handler::is_over(connection) {
+        ended = end("RELEASE eventsource_append");
+    }
+    if let Err(error) = ended {
+        // The savepoint is gone: a handler has put a transaction of its own in the place of this one.
+        end("ROLLBACK")?;
+        return Err(error.into());
     }
     judgement
 }

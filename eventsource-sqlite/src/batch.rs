@@ -8,7 +8,8 @@ use rusqlite::{Connection, Transaction};
 use crate::append::{Appender, Refusal, Retries, in_savepoint, refused};
 use crate::connection::begin_immediate;
 use crate::error::{SqliteError, commit_failed};
-use crate::inline::{self, InlineViews};
+use crate::handler;
+use crate::inline::InlineViews;
 use crate::pending::Pending;
 
 /// What each append of a batch came to, in the batch's order, and whether anything was written.
@@ -115,7 +116,7 @@ impl Attempt<'_, '_> {
         let before = pending.head();
         let mut each = Vec::with_capacity(batch.len());
         let fatal = |error: SqliteError| {
-            let of_one = care == Care::Light && error.is_of_one_request() && !inline::is_over(&transaction);
+            let of_one = care == Care::Light && error.is_of_one_request() && !handler::is_over(&transaction);
             if of_one { Failure::OfOne } else { Failure::OfAll(error) }
         };
         let mut wrote = false;
@@ -124,11 +125,13 @@ impl Attempt<'_, '_> {
         }
         for append in batch {
             each.push(match self.append(append, &mut pending, care, &transaction) {
-                Err(Refusal::Judged(error)) if inline::is_over(&transaction) => {
+                Err(Refusal::Judged(error)) if handler::is_over(&transaction) => {
                     return Err(Failure::OfViews(error));
                 }
                 Err(Refusal::Failed(error))
-                    if care == Care::Light || !error.is_of_one_request() || inline::is_over(&transaction) =>
+                    if care == Care::Light
+                        || !error.is_of_one_request()
+                        || handler::is_over(&transaction) =>
                 {
                     return Err(fatal(error));
                 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::config::{Location, SqliteConfig, Synchronous};
 use crate::error::{failed, is_busy};
-use crate::{inline, payload};
+use crate::{handler, payload};
 
 /// Older ones can corrupt a WAL database that several connections write and checkpoint
 /// (<https://sqlite.org/wal.html#walresetbug>).
@@ -43,6 +43,7 @@ pub(crate) fn open_writer(config: &SqliteConfig) -> Result<Connection> {
 pub(crate) fn set_up_writer(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()> {
     // A commit does not wait for the disk. Where it is to be durable, the flusher sees to that.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    handler::guard(connection)?;
     let full_fsync = config.synchronous == Synchronous::Full;
     connection.pragma_update(None, "fullfsync", full_fsync)?;
     connection.pragma_update(None, "checkpoint_fullfsync", full_fsync)?;
@@ -77,7 +78,7 @@ pub(crate) fn begin_immediate(
 ) -> rusqlite::Result<Transaction<'_>> {
     let transaction =
         patiently(timeout, || Transaction::new_unchecked(connection, TransactionBehavior::Immediate))?;
-    inline::begin();
+    handler::begin();
     Ok(transaction)
 }
 

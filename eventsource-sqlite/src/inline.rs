@@ -1,13 +1,12 @@
-use std::cell::Cell;
-
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Checkpoint, CheckpointSave, CheckpointStore, Conflict, ConsumerName, Error, ErrorKind, HandlerError,
-    LogId, Position, Purpose, ReadOptions, RecordedEvent, Result, ViewRefusal, to_microseconds,
+    CheckpointSave, CheckpointStore, ConsumerName, Error, LogId, Position, Purpose, ReadOptions,
+    RecordedEvent, Result, ViewRefusal, to_microseconds,
 };
 use rusqlite::{Connection, Transaction};
 
 use crate::error::failed;
+use crate::handler::{self, Worker};
 use crate::inline_view::SqliteInlineView;
 use crate::projection::{self, of_store};
 use crate::store::SqliteStore;
@@ -102,11 +101,13 @@ impl SqliteStore {
 }
 
 fn prepare(view: &SqliteInlineView, transaction: &Transaction<'_>) -> Result<Ending<()>> {
-    let prepared = handling(|| view.view.prepare(transaction));
+    let prepared = handler::work(Worker::InlineView, || view.view.prepare(transaction));
     let ended = || Err("it has ended the transaction".into());
-    prepared.and_then(|()| if is_over(transaction) { ended() } else { Ok(()) }).map_err(|error| {
-        Error::backend(format!("the view {} can't be prepared", view.name)).with_source(of_store(error))
-    })?;
+    prepared.and_then(|()| if handler::is_over(transaction) { ended() } else { Ok(()) }).map_err(
+        |error| {
+            Error::backend(format!("the view {} can't be prepared", view.name)).with_source(of_store(error))
+        },
+    )?;
     Ok(Ending::Commit(()))
 }
 
@@ -156,22 +157,8 @@ impl Updating<'_> {
         let Some(stored) = checkpoints::load(self.transaction, &view.name)? else {
             return Ok(CheckpointSave::first(view.name.clone(), self.log_id));
         };
-        self.verify(&stored)?;
+        stored.verify_place(self.log_id, Position::try_from(self.before)?)?;
         Ok(CheckpointSave::following(&stored))
-    }
-
-    /// As [`Checkpoint::verify`], under the write lock.
-    fn verify(&self, stored: &Checkpoint) -> Result<()> {
-        let consumer = || stored.consumer.clone();
-        if stored.log_id != self.log_id {
-            let (checkpoint, log) = (stored.log_id, self.log_id);
-            return Err(Conflict::OtherLog { consumer: consumer(), checkpoint, log }.into());
-        }
-        let (position, head) = (stored.position, Position::try_from(self.before)?);
-        if position > head {
-            return Err(Conflict::CheckpointAhead { consumer: consumer(), position, head }.into());
-        }
-        Ok(())
     }
 
     fn refuse_if_far_behind(&self, view: &SqliteInlineView, position: Position) -> Result<()> {
@@ -203,71 +190,15 @@ impl Updating<'_> {
     fn apply(&self, view: &SqliteInlineView, event: &RecordedEvent) -> Result<()> {
         let apply =
             || projection::apply(&*view.view, self.transaction, event, Purpose::Live, Some(view.timeout));
-        handling(apply).map_err(|error| self.refusal(view, event, of_store(error)))
-    }
-
-    fn refusal(&self, view: &SqliteInlineView, event: &RecordedEvent, error: HandlerError) -> Error {
-        let error = match error.downcast::<Error>() {
-            // The machine does not give what is needed: no event is to blame.
-            Ok(error) if error.kind() == ErrorKind::Unavailable => return *error,
-            Ok(error) => error,
-            Err(error) => error,
-        };
-        let (view, position) = (view.name.clone(), event.position());
-        let refusal = if position.to_i64() > self.before {
-            let (event_id, event_type) = (event.id(), event.event_type().clone());
-            ViewRefusal::Failed { view, event_id, event_type }
-        } else {
-            ViewRefusal::FailedBefore { view, position }
-        };
-        Error::from(refusal).with_source(error)
+        let before = Position::try_from(self.before)?;
+        handler::work(Worker::InlineView, apply)
+            .map_err(|error| ViewRefusal::of_handler(&view.name, event, before, of_store(error)))
     }
 
     fn put(&self, save: &CheckpointSave) -> Result<()> {
         let checkpoint = save.to_checkpoint(to_microseconds(self.now)?);
         checkpoints::put(self.transaction, &checkpoint).map_err(|error| failed("saving a checkpoint", error))
     }
-}
-
-thread_local! {
-    static HANDLING: Cell<bool> = const { Cell::new(false) };
-    /// Whether the transaction that was begun last was rolled back; a handler may have begun another since.
-    static ROLLED_BACK: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is in the handler of a view that is kept inline.
-pub(crate) fn is_handling() -> bool {
-    HANDLING.get()
-}
-
-/// Keeps handlers from committing what they are only a part of: their COMMIT becomes a ROLLBACK, which is found out.
-pub(crate) fn guard(connection: &Connection) -> rusqlite::Result<()> {
-    connection.commit_hook(Some(is_handling))?;
-    connection.rollback_hook(Some(|| ROLLED_BACK.set(true)))
-}
-
-/// A transaction begins, which nobody has ended.
-pub(crate) fn begin() {
-    ROLLED_BACK.set(false);
-}
-
-/// Whether the transaction that the store has begun is over. What the connection is in now may be a handler's own.
-pub(crate) fn is_over(connection: &Connection) -> bool {
-    connection.is_autocommit() || ROLLED_BACK.get()
-}
-
-fn handling<T>(handle: impl FnOnce() -> Result<T, HandlerError>) -> Result<T, HandlerError> {
-    struct Done;
-
-    impl Drop for Done {
-        fn drop(&mut self) {
-            HANDLING.set(false);
-        }
-    }
-
-    HANDLING.set(true);
-    let _done = Done;
-    handle()
 }
 
 fn log_id(connection: &Connection) -> Result<LogId> {

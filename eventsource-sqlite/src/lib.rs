@@ -1,8 +1,9 @@
 //! An event store in a SQLite file.
 //!
 //! One thread writes. Appends that arrive together share one transaction and one flush (group commit), and each still
-//! has its own verdict. Where the next ones need not wait for that flush, another thread sees to it. Readers are a few connections of their own: they hold up no writer, and no writer holds them
-//! up. Other processes may open the same file, to read and to append.
+//! has its own verdict. Where the next ones need not wait for that flush, another thread sees to it. Readers are a few
+//! connections of their own: they hold up no writer, and no writer holds them up. Other processes may open the same file,
+//! to read and to append.
 //!
 //! ```
 //! use eventsource_core::{Append, EventStore, ExpectedVersion, NewEvent, StreamId};
@@ -50,6 +51,7 @@ mod files;
 mod filter;
 mod flusher;
 mod frontier;
+mod handler;
 mod held;
 mod inline;
 mod inline_view;

@@ -11,9 +11,10 @@ use eventsource_core::{
 use rusqlite::Transaction;
 
 use crate::error::failed;
+use crate::handler::{self, Worker};
 use crate::store::SqliteStore;
 use crate::write::Ending;
-use crate::{checkpoints, dead_letters, inline, read};
+use crate::{checkpoints, dead_letters, read};
 
 /// A view in the log's own file: how an event changes it.
 ///
@@ -118,7 +119,8 @@ impl Sink for SqliteProjection {
                     return Ok(Ending::RollBack(false));
                 }
                 for (index, event) in delivery.events.iter().enumerate() {
-                    apply(&*view, transaction, event, delivery.purpose, delivery.timeout)
+                    let apply = || apply(&*view, transaction, event, delivery.purpose, delivery.timeout);
+                    handler::work(Worker::Projection, apply)
                         .map_err(|error| DeliveryError::event(0, index, of_store(error)))?;
                 }
                 let kept = match &delivery.record {
@@ -127,7 +129,7 @@ impl Sink for SqliteProjection {
                     }
                     Record::Resolved { key, by } => dead_letters::resolve(transaction, key, by, now)?,
                     Record::Switch { from, to } => {
-                        view.switch(transaction).map_err(|error| DeliveryError::page(of_store(error)))?;
+                        switch(&*view, transaction).map_err(|error| DeliveryError::page(of_store(error)))?;
                         dead_letters::hand_over(transaction, from.consumer(), to, now)?;
                         checkpoints::hand_over(transaction, from, to, now)?;
                         // Where it is kept inline, nobody sees it without what was appended meanwhile.
@@ -158,13 +160,21 @@ pub(crate) fn apply(
     let begun = Instant::now();
     catch_unwind(AssertUnwindSafe(|| view.apply(transaction, event, purpose)))
         .unwrap_or_else(|_| Err("the handler panicked".into()))?;
-    if inline::is_over(transaction) {
-        return Err("the handler has ended the transaction".into());
-    }
+    within(transaction)?;
     match timeout {
         Some(timeout) if begun.elapsed() > timeout => Err(HandlerTimedOut { timeout }.into()),
         _ => Ok(()),
     }
+}
+
+fn switch(view: &dyn SqliteView, transaction: &Transaction<'_>) -> Result<(), HandlerError> {
+    handler::work(Worker::Projection, || view.switch(transaction))?;
+    within(transaction)
+}
+
+/// That the handler has left the transaction open.
+fn within(transaction: &Transaction<'_>) -> Result<(), HandlerError> {
+    if handler::is_over(transaction) { Err("the handler has ended the transaction".into()) } else { Ok(()) }
 }
 
 /// A handler that hands on what the machine does not give is not to blame, nor is its event.

@@ -22,7 +22,7 @@ use crate::queue::Queue;
 use crate::readers::{PoolStatistics, ReadJob, Readers};
 use crate::wal_file::{Flush, FlushToDisk};
 use crate::write::{Ending, Outcome, write_in};
-use crate::{connection, inline, read, schema, stream};
+use crate::{connection, read, schema, stream};
 
 /// An event store in a SQLite file.
 ///
@@ -357,9 +357,6 @@ fn open(committer: &Committer, flush: Arc<dyn Flush>) -> Result<(Connection, Fou
     let log_id = schema::migrate(&connection, config)?;
     connection::set_up_writer(&connection, config)
         .map_err(|error| failed("setting the connection up", error))?;
-    if !config.inline.is_empty() {
-        inline::guard(&connection).map_err(|error| failed("setting the connection up", error))?;
-    }
     let files = Files::of(&connection);
     let disk = match (&files, config.synchronous) {
         (Some(files), Synchronous::Full) => Some(Disk { wal: files.open_wal()?, flush }),

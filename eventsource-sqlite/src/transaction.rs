@@ -5,7 +5,7 @@ use crate::append::{Appender, Retries, in_savepoint, verdict};
 use crate::config::Location;
 use crate::error::failed;
 use crate::store::SqliteStore;
-use crate::{filter, inline, payload, schema};
+use crate::{filter, handler, payload, schema};
 
 impl SqliteStore {
     /// Appends within a transaction of yours, beside your own tables: both are committed, or neither is.
@@ -17,9 +17,9 @@ impl SqliteStore {
     ///
     /// The events are visible once you have committed, and what the commit promises depends on your connection's
     /// `synchronous`: at FULL it makes everything durable that was committed before as well. A conflict or a repetition is
-    /// told when what it rests on is durable. [`changes`](eventsource_core::EventStore::changes) wakes after the poll interval. After an error
-    /// nothing of the append is in the transaction, which goes on, unless SQLite has rolled it back itself (when the
-    /// disk is full, for instance), or the handler of a view has ended it.
+    /// told when what it rests on is durable. [`changes`](eventsource_core::EventStore::changes) wakes after the poll
+    /// interval. After an error nothing of the append is in the transaction, which goes on, unless SQLite has rolled it back
+    /// itself (when the disk is full, for instance), or the handler of a view has ended it.
     ///
     /// Views that the store keeps [inline](crate::SqliteConfig::inline) take the events in your transaction.
     ///
@@ -59,7 +59,7 @@ impl SqliteStore {
         }
         append.validate()?;
         self.check()?;
-        if inline::is_handling() {
+        if handler::is_inline() {
             return Err(Error::invalid_input("a view that is kept inline can't append"));
         }
         lock(transaction).map_err(not_ours)?;

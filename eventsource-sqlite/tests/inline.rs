@@ -150,6 +150,22 @@ async fn a_callers_transaction_goes_on_after_a_refusal() {
     assert_eq!(store.head().await.unwrap().to_i64(), 1);
 }
 
+/// The store can't see what a handler does to a connection that is not its own; but the savepoint is gone.
+#[tokio::test]
+async fn a_handler_that_replaces_a_callers_transaction_leaves_nothing_of_it() {
+    let (_directory, path) = fresh();
+    let store = open(&path).await;
+    let mut own = Connection::open(&path).unwrap();
+    for bad in ["BeginsAnew", "BeginsAnewAndFails"] {
+        let transaction = own.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        store.append_in(&transaction, one(bad)).unwrap_err();
+        transaction.commit().unwrap_err();
+        assert!(noted(&path).is_empty(), "{bad}");
+    }
+    store.append(one("Good")).await.unwrap();
+    assert_eq!(noted(&path), [1]);
+}
+
 #[tokio::test]
 async fn what_makes_no_sense_is_refused() {
     let (_directory, path) = fresh();

@@ -5,10 +5,38 @@ mod common;
 
 use common::{event, fresh, open, stream};
 use eventsource_core::{
-    Append, CheckpointSave, Conflict, ConsumerName, Delivery, EventStore, EventStoreExt, ExpectedVersion,
-    Filter, HandlerError, LogIdentity, Purpose, Record, RecordedEvent, Sink, Version,
+    Append, CheckpointSave, CheckpointStore, Conflict, ConsumerName, Delivery, EventStore, EventStoreExt,
+    ExpectedVersion, Filter, HandlerError, LogIdentity, Purpose, Record, RecordedEvent, Sink, Version,
 };
 use rusqlite::Transaction;
+
+#[tokio::test]
+async fn a_handler_that_puts_another_transaction_in_the_place_of_its_own_is_found_out() {
+    for replacing in ["ROLLBACK; BEGIN", "COMMIT", "BEGIN IMMEDIATE"] {
+        let (_directory, path) = fresh();
+        let store = open(&path).await;
+        store.append(Append::events([event("A")])).await.unwrap();
+        let projection = store.project(
+            move |transaction: &Transaction<'_>, _: &RecordedEvent| -> Result<(), HandlerError> {
+                // It goes on as if that had been right.
+                if replacing == "BEGIN IMMEDIATE" {
+                    drop(transaction.execute_batch("COMMIT"));
+                }
+                drop(transaction.execute_batch(replacing));
+                Ok(())
+            },
+        );
+        let queried = store.query(&Filter::all()).await.unwrap();
+        let consumer = ConsumerName::new("replacing").unwrap();
+        let save = CheckpointSave::first(consumer.clone(), store.log_id().await.unwrap());
+        let record = Record::Checkpoint(save.scanned_to(queried.head));
+        let delivery = Delivery { events: queried.events, record, purpose: Purpose::Live, timeout: None };
+        let error = projection.deliver(&delivery).await.unwrap_err();
+        assert!(format!("{error:?}").contains("ended the transaction"), "{replacing}: {error:?}");
+        assert_eq!(store.load_checkpoint(&consumer).await.unwrap(), None, "{replacing}");
+        store.append(Append::events([event("B")])).await.unwrap();
+    }
+}
 
 /// The writer remembers the versions of streams that it wrote; a handler appends on the same connection, which
 /// `data_version` doesn't tell.
