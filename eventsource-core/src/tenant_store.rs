@@ -116,13 +116,16 @@ impl<S: EventStore> TenantStore<S> {
     /// call it before the transaction begins.
     ///
     /// ```
-    /// # use eventsource_core::{Append, Appended, EventStore, Result, TenantStore};
-    /// # struct Transaction;
-    /// # async fn append_in(_: &mut Transaction, append: Append) -> Result<Appended> { unimplemented!() }
-    /// async fn place<S: EventStore>(mine: &TenantStore<S>, own: &mut Transaction, append: Append) -> Result<Appended> {
+    /// use eventsource_core::{Append, Appended, EventStore, Result, TenantStore};
+    ///
+    /// // `append_in` begins the transaction, changes tables of its own, calls the store's `append_in`, and commits.
+    /// async fn place<S: EventStore>(
+    ///     mine: &TenantStore<S>,
+    ///     append: Append,
+    ///     append_in: impl AsyncFnOnce(Append) -> Result<Appended>,
+    /// ) -> Result<Appended> {
     ///     let append = mine.prepare(append).await?;
-    ///     // … `own` changes tables of its own …
-    ///     match append_in(own, append).await {
+    ///     match append_in(append).await {
     ///         Ok(appended) => Ok(appended),
     ///         Err(error) => Err(mine.refusal(error).await),
     ///     }

@@ -72,14 +72,14 @@ impl<'c> Appender<'c> {
     pub(crate) fn new(connection: &'c Connection, outbox: Option<&OutboxFilter>) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
-            position_of_event: connection.prepare_cached(include_str!("../sql/position_of_event.sql"))?,
+            position_of_event: connection.prepare_cached(include_str!("sql/position_of_event.sql"))?,
             newest_of_stream: connection.prepare_cached(stream::NEWEST)?,
-            events: Inserts::new(connection, include_str!("../sql/insert_event.sql")),
+            events: Inserts::new(connection, include_str!("sql/insert_event.sql")),
             tags: Tags::new(connection),
-            head: connection.prepare_cached(include_str!("../sql/head.sql"))?,
-            set_head: connection.prepare_cached(include_str!("../sql/set_head.sql"))?,
+            head: connection.prepare_cached(include_str!("sql/head.sql"))?,
+            set_head: connection.prepare_cached(include_str!("sql/set_head.sql"))?,
             outbox: outbox.map(|filter| OutboxWriter::new(connection, filter)).transpose()?,
-            data_version: connection.prepare_cached(include_str!("../sql/data_version.sql"))?,
+            data_version: connection.prepare_cached(include_str!("sql/data_version.sql"))?,
             versions: Versions::default(),
             known_tags: KnownTags::default(),
         })
@@ -182,7 +182,7 @@ impl<'c> Appender<'c> {
         }
         let next: Option<i64> = self
             .connection
-            .prepare_cached(include_str!("../sql/next_append_index.sql"))?
+            .prepare_cached(include_str!("sql/next_append_index.sql"))?
             .query_row([position - 1], |row| row.get(0))
             .optional()?;
         if next.is_some_and(|index| index != 0) {
@@ -231,7 +231,7 @@ impl<'c> Appender<'c> {
             if let Some(position) = found {
                 let event_type: String = self
                     .connection
-                    .prepare_cached(include_str!("../sql/event_type_at.sql"))?
+                    .prepare_cached(include_str!("sql/event_type_at.sql"))?
                     .query_row([position], |row| row.get(0))?;
                 let event_type = EventType::new(event_type)
                     .map_err(|error| Error::corrupt("a stored event type is none").with_source(error))?;

@@ -46,7 +46,7 @@ impl CheckpointStore for SqliteStore {
     async fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
         self.read(|connection| {
             let listing = |error| failed("listing checkpoints", error);
-            let sql = include_str!("../sql/checkpoints.sql");
+            let sql = include_str!("sql/checkpoints.sql");
             let mut statement = connection.prepare_cached(sql).map_err(listing)?;
             let mut rows = statement.query([]).map_err(listing)?;
             let mut checkpoints = Vec::new();
@@ -127,7 +127,7 @@ fn delete(connection: &Connection, consumer: &ConsumerName) -> Result<bool> {
 
 pub(crate) fn load(connection: &Connection, consumer: &ConsumerName) -> Result<Option<Checkpoint>> {
     let loading = |error| failed("loading a checkpoint", error);
-    let sql = include_str!("../sql/checkpoint.sql");
+    let sql = include_str!("sql/checkpoint.sql");
     let mut statement = connection.prepare_cached(sql).map_err(loading)?;
     statement.query_row([consumer.as_str()], |row| Ok(decode(row))).optional().map_err(loading)?.transpose()
 }
@@ -136,7 +136,7 @@ pub(crate) fn load(connection: &Connection, consumer: &ConsumerName) -> Result<O
 pub(crate) fn put(connection: &Connection, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
     let last = checkpoint.last_event.as_ref();
     connection
-        .prepare_cached(include_str!("../sql/put_checkpoint.sql"))?
+        .prepare_cached(include_str!("sql/put_checkpoint.sql"))?
         .execute(params![
             checkpoint.consumer.as_str(),
             checkpoint.log_id.as_uuid().into_bytes(),

@@ -32,7 +32,7 @@ impl DeadLetters for SqliteStore {
         };
         self.write("parking an event", move |transaction| {
             let held: bool = transaction
-                .prepare_cached(include_str!("../sql/is_key_held.sql"))
+                .prepare_cached(include_str!("sql/is_key_held.sql"))
                 .and_then(|mut statement| {
                     statement.query_row(params![letter.consumer().as_str(), key], |row| row.get(0))
                 })
@@ -50,7 +50,7 @@ impl DeadLetters for SqliteStore {
         let consumer = consumer.clone();
         self.read(move |connection| {
             connection
-                .prepare_cached(include_str!("../sql/held_keys.sql"))
+                .prepare_cached(include_str!("sql/held_keys.sql"))
                 .and_then(|mut statement| {
                     statement.query_map([consumer.as_str()], |row| row.get(0))?.collect()
                 })
@@ -63,7 +63,7 @@ impl DeadLetters for SqliteStore {
         let query = query.clone();
         self.read(move |connection| {
             let listing = |error| failed("listing dead letters", error);
-            let sql = include_str!("../sql/dead_letters.sql");
+            let sql = include_str!("sql/dead_letters.sql");
             let mut statement = connection.prepare_cached(sql).map_err(listing)?;
             let limit = query.max_letters().map_or(-1, i64::from);
             let mut rows = statement
@@ -87,7 +87,7 @@ impl DeadLetters for SqliteStore {
         let query = query.clone();
         self.read(move |connection| {
             let count: i64 = connection
-                .prepare_cached(include_str!("../sql/count_dead_letters.sql"))
+                .prepare_cached(include_str!("sql/count_dead_letters.sql"))
                 .and_then(|mut statement| {
                     let consumer = query.consumer().map(ConsumerName::as_str);
                     let state = query.state().map(DeadLetterState::as_str);
@@ -109,7 +109,7 @@ impl DeadLetters for SqliteStore {
         self.write("retrying a dead letter", move |transaction| {
             let retrying = |error| failed("retrying a dead letter", error);
             let mut statement =
-                transaction.prepare_cached(include_str!("../sql/begin_retry.sql")).map_err(retrying)?;
+                transaction.prepare_cached(include_str!("sql/begin_retry.sql")).map_err(retrying)?;
             let letter = statement
                 .query_row(
                     params![
@@ -167,7 +167,7 @@ pub(crate) fn resolve(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let resolved = connection
-        .prepare_cached(include_str!("../sql/resolve_dead_letter.sql"))
+        .prepare_cached(include_str!("sql/resolve_dead_letter.sql"))
         .and_then(|mut statement| {
             let id = key.event_id.as_uuid().into_bytes();
             statement.execute(params![key.consumer.as_str(), id, by, now.timestamp_micros()])
@@ -179,7 +179,7 @@ pub(crate) fn resolve(
 /// Whether there is such a letter and it is not resolved, in a transaction that holds the write lock.
 pub(crate) fn is_open(connection: &Connection, key: &DeadLetterKey) -> Result<bool> {
     connection
-        .prepare_cached(include_str!("../sql/is_letter_open.sql"))
+        .prepare_cached(include_str!("sql/is_letter_open.sql"))
         .and_then(|mut statement| {
             let id = key.event_id.as_uuid().into_bytes();
             statement.query_row(params![key.consumer.as_str(), id], |row| row.get(0))
@@ -196,11 +196,10 @@ pub(crate) fn hand_over(
 ) -> Result<()> {
     let hand_over = || {
         connection.execute(
-            include_str!("../sql/resolve_dead_letters.sql"),
+            include_str!("sql/resolve_dead_letters.sql"),
             params![to.as_str(), from.as_str(), now.timestamp_micros()],
         )?;
-        connection
-            .execute(include_str!("../sql/hand_over_letters.sql"), params![from.as_str(), to.as_str()])?;
+        connection.execute(include_str!("sql/hand_over_letters.sql"), params![from.as_str(), to.as_str()])?;
         let sql = "DELETE FROM main.dead_letter_queue WHERE projection_name = ?1";
         connection.execute(sql, [from.as_str()]).map(drop)
     };
@@ -213,7 +212,7 @@ fn put(connection: &Connection, letter: &NewDeadLetter, now: DateTime<Utc>) -> R
     }
     let (key, event) = (letter.key(), letter.event());
     connection
-        .prepare_cached(include_str!("../sql/park.sql"))
+        .prepare_cached(include_str!("sql/park.sql"))
         .and_then(|mut statement| {
             statement.execute(params![
                 key.consumer.as_str(),

@@ -48,7 +48,7 @@ impl Leases for SqliteStore {
         self.write("acquiring a lease", move |transaction| {
             let expires_at = after(now, time_to_live);
             let token: Option<i64> = transaction
-                .prepare_cached(include_str!("../sql/acquire_lease.sql"))
+                .prepare_cached(include_str!("sql/acquire_lease.sql"))
                 .and_then(|mut statement| {
                     let member = member.as_uuid().into_bytes();
                     let (group, partition) = (key.group.as_str(), key.partition);
@@ -71,7 +71,7 @@ impl Leases for SqliteStore {
         let (lease, now) = (lease.clone(), self.now()?);
         self.write("renewing a lease", move |transaction| {
             let expires_at = after(now, time_to_live);
-            let sql = include_str!("../sql/renew_lease.sql");
+            let sql = include_str!("sql/renew_lease.sql");
             let renewed = transaction
                 .prepare_cached(sql)
                 .and_then(|mut statement| {
@@ -89,7 +89,7 @@ impl Leases for SqliteStore {
     async fn release_lease(&self, lease: &Lease) -> Result<()> {
         let lease = lease.clone();
         self.write("releasing a lease", move |transaction| {
-            let sql = include_str!("../sql/release_lease.sql");
+            let sql = include_str!("sql/release_lease.sql");
             let (group, partition) = (lease.key.group.as_str(), lease.key.partition);
             transaction
                 .execute(sql, params![group, partition, lease.token.to_raw().cast_signed()])
@@ -103,7 +103,7 @@ impl Leases for SqliteStore {
         let group = group.clone();
         self.read(move |connection| {
             let listing = |error| failed("listing leases", error);
-            let sql = include_str!("../sql/leases.sql");
+            let sql = include_str!("sql/leases.sql");
             let mut statement = connection.prepare_cached(sql).map_err(listing)?;
             let mut rows = statement.query([group.as_str()]).map_err(listing)?;
             let mut leases = Vec::new();
@@ -142,7 +142,7 @@ fn announce(
     time_to_live: Duration,
 ) -> rusqlite::Result<Vec<MemberId>> {
     let (group, now, expires_at) = (group.as_str(), now.timestamp_micros(), after(now, time_to_live));
-    connection.prepare_cached(include_str!("../sql/announce_member.sql"))?.execute(params![
+    connection.prepare_cached(include_str!("sql/announce_member.sql"))?.execute(params![
         group,
         member.as_uuid().into_bytes(),
         expires_at

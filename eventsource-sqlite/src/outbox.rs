@@ -22,7 +22,7 @@ pub(crate) struct OutboxWriter<'c> {
 
 impl<'c> OutboxWriter<'c> {
     pub(crate) fn new(connection: &'c Connection, filter: &OutboxFilter) -> rusqlite::Result<Self> {
-        let insert = connection.prepare_cached(include_str!("../sql/insert_outbox.sql"))?;
+        let insert = connection.prepare_cached(include_str!("sql/insert_outbox.sql"))?;
         Ok(Self { filter: filter.clone(), insert })
     }
 
@@ -119,7 +119,7 @@ impl Outbox for SqliteStore {
         let now = self.shared.config.now()?.timestamp_micros();
         self.read(move |connection| {
             connection
-                .prepare_cached(include_str!("../sql/outbox_statistics.sql"))
+                .prepare_cached(include_str!("sql/outbox_statistics.sql"))
                 .and_then(|mut statement| statement.query_row([now], |row| statistics(row, now)))
                 .map_err(|error| failed("counting the outbox", error))
         })
@@ -176,14 +176,14 @@ fn claim(
 ) -> std::result::Result<Claim, Trouble> {
     let id = ClaimId::random();
     let until = after(now, request.lease());
-    let mut claimable = connection.prepare_cached(include_str!("../sql/claimable.sql"))?;
+    let mut claimable = connection.prepare_cached(include_str!("sql/claimable.sql"))?;
     let limit = i64::try_from(request.limit()).unwrap_or(i64::MAX);
     let mut rows = claimable.query((now.timestamp_micros(), limit))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         entries.push(entry(row)?);
     }
-    let mut claim = connection.prepare_cached(include_str!("../sql/claim.sql"))?;
+    let mut claim = connection.prepare_cached(include_str!("sql/claim.sql"))?;
     for entry in &entries {
         claim.execute((entry.event.position().to_i64(), id.as_uuid().as_bytes(), request.worker(), until))?;
     }
@@ -211,7 +211,7 @@ fn settle(
     settlements: &[Settlement],
     now: DateTime<Utc>,
 ) -> std::result::Result<Vec<EventId>, Trouble> {
-    let mut settle = connection.prepare_cached(include_str!("../sql/settle.sql"))?;
+    let mut settle = connection.prepare_cached(include_str!("sql/settle.sql"))?;
     let mut lost = Vec::new();
     for settlement in settlements {
         let microseconds = now.timestamp_micros();

@@ -76,7 +76,7 @@ pub(crate) fn head(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 fn head_and_tags_moved(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
-    let mut statement = connection.prepare_cached(include_str!("../sql/head.sql"))?;
+    let mut statement = connection.prepare_cached(include_str!("sql/head.sql"))?;
     statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 

@@ -17,9 +17,9 @@ const APPLICATION_ID: i32 = 0x4576_5374;
 /// A library runs each migration in a transaction of its own and reads the version outside of it; two processes that
 /// open a new file at once would both begin at 0. Here all of it happens under the write lock.
 const MIGRATIONS: &[&str] = &[
-    include_str!("../sql/migration_1.sql"),
-    include_str!("../sql/snapshot_events.sql"),
-    include_str!("../sql/recent_tags.sql"),
+    include_str!("sql/migration_1.sql"),
+    include_str!("sql/snapshot_events.sql"),
+    include_str!("sql/recent_tags.sql"),
 ];
 
 /// Brings the database to this version's schema, and returns the log's identity. Of a database that is not a store's

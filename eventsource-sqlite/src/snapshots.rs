@@ -34,8 +34,8 @@ impl SnapshotStore for SqliteStore {
         let key = key.clone();
         let delete = move |transaction: &rusqlite::Transaction<'_>| {
             let sql = match key.subject() {
-                SnapshotSubject::Stream(_) => include_str!("../sql/delete_snapshot.sql"),
-                SnapshotSubject::View { .. } => include_str!("../sql/delete_view_snapshot.sql"),
+                SnapshotSubject::Stream(_) => include_str!("sql/delete_snapshot.sql"),
+                SnapshotSubject::View { .. } => include_str!("sql/delete_view_snapshot.sql"),
             };
             let deleted = transaction
                 .execute(sql, params_from_iter(parameters(&key)))
@@ -53,7 +53,7 @@ fn save(connection: &Connection, snapshot: &Snapshot) -> Result<SnapshotSaved> {
     let (state, event_id) = (snapshot.state.as_json(), snapshot.event_id.as_uuid().into_bytes());
     let rows = match snapshot.key.subject() {
         SnapshotSubject::Stream(stream) => connection
-            .prepare_cached(include_str!("../sql/save_snapshot.sql"))
+            .prepare_cached(include_str!("sql/save_snapshot.sql"))
             .map_err(saving)?
             .execute(params![
                 stream.aggregate_id().into_bytes(),
@@ -67,7 +67,7 @@ fn save(connection: &Connection, snapshot: &Snapshot) -> Result<SnapshotSaved> {
                 event_id,
             ]),
         SnapshotSubject::View { name, filter } => connection
-            .prepare_cached(include_str!("../sql/save_view_snapshot.sql"))
+            .prepare_cached(include_str!("sql/save_view_snapshot.sql"))
             .map_err(saving)?
             .execute(params![
                 name,
@@ -86,8 +86,8 @@ fn save(connection: &Connection, snapshot: &Snapshot) -> Result<SnapshotSaved> {
 
 fn load(connection: &Connection, key: SnapshotKey) -> Result<Option<Snapshot>> {
     let sql = match key.subject() {
-        SnapshotSubject::Stream(_) => include_str!("../sql/load_snapshot.sql"),
-        SnapshotSubject::View { .. } => include_str!("../sql/load_view_snapshot.sql"),
+        SnapshotSubject::Stream(_) => include_str!("sql/load_snapshot.sql"),
+        SnapshotSubject::View { .. } => include_str!("sql/load_view_snapshot.sql"),
     };
     connection
         .prepare_cached(sql)

@@ -11,7 +11,7 @@ pub(crate) fn newest(
 }
 
 /// The statement that [`newest`] runs.
-pub(crate) const NEWEST: &str = include_str!("../sql/newest_of_stream.sql");
+pub(crate) const NEWEST: &str = include_str!("sql/newest_of_stream.sql");
 
 /// The stream's version; none if it has no event.
 pub(crate) fn version(
@@ -56,7 +56,7 @@ fn first_behind(
     if newest_position <= position {
         return Ok(newest_version + 1);
     }
-    let mut next = connection.prepare_cached(include_str!("../sql/next_of_stream.sql"))?;
+    let mut next = connection.prepare_cached(include_str!("sql/next_of_stream.sql"))?;
     let (id, aggregate_type) = (stream.aggregate_id().into_bytes(), stream.aggregate_type().as_str());
     // Whatever has version `low - 1` lies at or before `position`, and whatever has `high` behind it.
     let (mut low, mut high) = (1, newest_version);

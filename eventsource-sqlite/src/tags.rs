@@ -17,7 +17,7 @@ impl<'c> Tags<'c> {
     pub(crate) const RECENT_EVENTS: i64 = 4_096;
 
     pub(crate) fn new(connection: &'c Connection) -> Self {
-        Self { connection, recent: Inserts::new(connection, include_str!("../sql/insert_tag.sql")), moved: 0 }
+        Self { connection, recent: Inserts::new(connection, include_str!("sql/insert_tag.sql")), moved: 0 }
     }
 
     /// Begins a transaction, which finds them moved up to here.
@@ -43,8 +43,8 @@ impl<'c> Tags<'c> {
     /// Moves them on if they are many; those of all events up to `head` are inserted.
     pub(crate) fn settle(&mut self, head: i64) -> Result<()> {
         if head - self.moved >= Self::RECENT_EVENTS {
-            self.connection.prepare_cached(include_str!("../sql/move_tags.sql"))?.execute([])?;
-            self.connection.prepare_cached(include_str!("../sql/clear_recent_tags.sql"))?.execute([])?;
+            self.connection.prepare_cached(include_str!("sql/move_tags.sql"))?.execute([])?;
+            self.connection.prepare_cached(include_str!("sql/clear_recent_tags.sql"))?.execute([])?;
             self.moved = head;
         }
         Ok(())

@@ -43,7 +43,7 @@ async fn a_foreign_database_is_refused_and_left_as_it_is() {
 async fn an_older_schema_is_brought_up_to_date() {
     let (_directory, path) = fresh();
     let own = Connection::open(&path).unwrap();
-    own.execute_batch(include_str!("../sql/migration_1.sql")).unwrap();
+    own.execute_batch(include_str!("../src/sql/migration_1.sql")).unwrap();
     own.execute_batch(
         r#"PRAGMA application_id = 1165382516; PRAGMA user_version = 1;
          INSERT INTO log (id, log_id, head, created_at) VALUES (1, x'00000000000000000000000000000007', 5, 0);

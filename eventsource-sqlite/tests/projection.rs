@@ -1,5 +1,4 @@
 //! What a view's handler does on the writer's own connection.
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod common;
 

@@ -225,9 +225,9 @@ async fn a_condition_sees_tags_that_the_writer_has_forgotten() {
     }
 }
 
-/// A program of version 1 has the store open while one of version 2 upgrades it.
+/// As a program sees it that is older than the split and has had the store open since.
 #[tokio::test]
-async fn a_program_of_version_1_finds_all_tags_and_cannot_hide_any() {
+async fn an_older_program_finds_all_tags_and_cannot_hide_any() {
     let (_directory, path) = fresh();
     let store = open_at(&path, 4_090).await;
     fill(&store, 4_091..=4_100).await;

@@ -12,8 +12,8 @@ fn tagged(key: &str, values: std::ops::Range<u32>) -> NewEvent {
 #[test]
 fn a_condition_sees_what_waits_when_the_known_tags_are_forgotten() {
     let connection = Connection::open_in_memory().unwrap();
-    connection.execute_batch(include_str!("../../sql/migration_1.sql")).unwrap();
-    connection.execute_batch(include_str!("../../sql/recent_tags.sql")).unwrap();
+    connection.execute_batch(include_str!("../sql/migration_1.sql")).unwrap();
+    connection.execute_batch(include_str!("../sql/recent_tags.sql")).unwrap();
     connection.execute("INSERT INTO log VALUES (1, zeroblob(16), 0, 0, 0)", []).unwrap();
     let mut appender = Appender::new(&connection, None).unwrap();
     let transaction = connection.unchecked_transaction().unwrap();

@@ -8,8 +8,8 @@ use super::*;
 
 fn database() -> Connection {
     let connection = Connection::open_in_memory().unwrap();
-    connection.execute_batch(include_str!("../../sql/migration_1.sql")).unwrap();
-    connection.execute_batch(include_str!("../../sql/recent_tags.sql")).unwrap();
+    connection.execute_batch(include_str!("../sql/migration_1.sql")).unwrap();
+    connection.execute_batch(include_str!("../sql/recent_tags.sql")).unwrap();
     payload::register(&connection).unwrap();
     connection
 }
