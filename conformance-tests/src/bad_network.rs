@@ -42,14 +42,19 @@ impl BadNetwork {
         GroupStore { consumer: self.consumer_store(), leases: Arc::new(self.leases.clone()) }
     }
 
-    /// Whether calls were lost.
-    pub(crate) fn was_bad(&self) -> CaseResult {
-        let met = [self.events.faults_met(), self.checkpoints.faults_met()];
-        if met.contains(&0) {
-            return Err(Failure::new(format!("the network was not bad: {met:?}")));
-        }
-        Ok(())
+    /// That calls of every kind were lost that a consumer makes.
+    pub(crate) fn was_bad_for_a_consumer(&self) -> CaseResult {
+        was_bad([self.events.faults_met(), self.checkpoints.faults_met(), self.dead_letters.faults_met()])
     }
+
+    /// That calls of every kind were lost that a group makes.
+    pub(crate) fn was_bad_for_a_group(&self) -> CaseResult {
+        was_bad([self.events.faults_met(), self.checkpoints.faults_met(), self.leases.faults_met()])
+    }
+}
+
+fn was_bad(met: [u64; 3]) -> CaseResult {
+    if met.contains(&0) { Err(Failure::new(format!("the network was not bad: {met:?}"))) } else { Ok(()) }
 }
 
 /// An outbox behind it.

@@ -28,7 +28,7 @@ pub(crate) use worker::Worker;
 pub(crate) use writers::Writers;
 
 use crate::given::log_of;
-use crate::witness::Consumption;
+use crate::witness::{Consumption, Witness};
 use crate::{CaseResult, Cx, Failure};
 
 /// How long a lease holds: a member's of its partition, a relay's of what it has claimed.
@@ -38,22 +38,28 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(2_200);
 /// How long nothing may happen at all before nothing ever will.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long the environment asks for, beyond what a case takes by itself.
+/// For how long the environment asks for trouble, in place of the case's own; not at all if nothing.
 pub(crate) fn asked_for() -> Duration {
-    let seconds = std::env::var("CONTRACT_WITNESS_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(0))
+    let seconds = std::env::var("CONTRACT_WITNESS_SECONDS")
+        .map_or(0, |text| text.parse().expect("CONTRACT_WITNESS_SECONDS is a number of seconds"));
+    Duration::from_secs(seconds)
 }
 
-/// What a group went through and did, for whoever reads the test's output.
-pub(crate) fn tell(cx: &Cx, consumption: &Consumption, fenced: usize, blows: Blows) {
+/// Judges what a group did, and tells what it went through, for whoever reads the test's output.
+pub(crate) async fn judge(cx: &Cx, consumption: &Consumption, fenced: usize, blows: Blows) -> CaseResult {
+    let (saves, seen) = (consumption.saves.len(), consumption.checkpoints.len());
     println!(
-        "[{}] {}: {blows:?}, {} events handled, {} saves, {} checkpoints seen, {fenced} times fenced off",
+        "[{}] {}: {blows:?}, {} events handled, {saves} saves, {seen} checkpoints seen, {fenced} times fenced off",
         cx.backend(),
         cx.case(),
         consumption.handled.len(),
-        consumption.saves.len(),
-        consumption.checkpoints.len(),
     );
+    // What nobody has seen can't be judged.
+    if saves == 0 || seen <= 10 {
+        return Err(Failure::new("the group did not work, or nobody watched it"));
+    }
+    let log = log_of(&**cx.store()).await?;
+    Ok(Witness::of(&log).judge_consumption(consumption)?)
 }
 
 /// Waits until so much is done as there is. It may take as long as it likes, as long as it goes on.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Clock, Conflict, Decision, DecisionMaker, DomainEvent, Error, ErrorKind, EventStore,
-    EventStoreExt, Filter, NewEvent, Page, Payload, Position, ReadOptions, RecordedEvent, Result, StreamId,
-    TenantId,
+    Append, Appended, Clock, Conflict, ConsumerName, Decision, DecisionMaker, DomainEvent, Error, ErrorKind,
+    EventStore, EventStoreExt, Filter, NewEvent, Page, Payload, Position, ReadOptions, RecordedEvent, Result,
+    StreamId, TenantId,
 };
 use futures_util::TryStreamExt;
 use tokio::sync::Barrier;
@@ -215,4 +215,9 @@ where
 pub(crate) async fn still_running<T>(task: &JoinHandle<T>) -> bool {
     tokio::task::yield_now().await;
     !task.is_finished()
+}
+
+/// A consumer's name.
+pub(crate) fn name(name: &str) -> ConsumerName {
+    ConsumerName::new(name).expect("a case names a valid consumer")
 }

@@ -19,7 +19,7 @@ pub mod model;
 mod operations;
 mod publishing;
 mod race;
-mod random;
+pub mod random;
 mod run;
 mod watched;
 pub mod witness;

@@ -5,7 +5,8 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 use crate::Cx;
 
 /// Random numbers that the case's seed and this number repeat.
-pub(crate) fn numbers(cx: &Cx, which: u64) -> TestRng {
+#[must_use]
+pub fn numbers(cx: &Cx, which: u64) -> TestRng {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&cx.seed().to_le_bytes());
     seed[8..16].copy_from_slice(&which.to_le_bytes());

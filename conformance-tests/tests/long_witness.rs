@@ -56,6 +56,10 @@ fn main() -> ExitCode {
         trials.iter().for_each(|(.., name)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
+    if trials.is_empty() {
+        println!("no trial is called like that: {wanted:?}");
+        return ExitCode::FAILURE;
+    }
     let seed = conformance_tests::seed();
     println!("\nrunning {} trials at once for {:?}, seed {seed:#x}", trials.len(), duration());
     let running = trials.into_iter().map(|(store, group, name)| {

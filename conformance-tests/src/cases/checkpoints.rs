@@ -9,12 +9,8 @@ use eventsource_core::{
 use uuid::Uuid;
 
 use crate::clock::SetClock;
-use crate::given::{conflict, events, log_of, race_all, refused};
+use crate::given::{conflict, events, log_of, name, race_all, refused};
 use crate::{CaseResult, Cx, Setup};
-
-fn name(name: &str) -> ConsumerName {
-    ConsumerName::new(name).expect("a case names a valid consumer")
-}
 
 async fn first(cx: &Cx, consumer: &str) -> CaseResult<CheckpointSave> {
     Ok(CheckpointSave::first(name(consumer), cx.identity().log_id().await?))

@@ -7,19 +7,15 @@ use std::time::Duration;
 use eventsource_consumers::{
     Outcome, Reaction, Start, State, derived_event_id, each_event, each_page, lag, wait_for,
 };
-use eventsource_core::{Append, Conflict, ConsumerName, Error, ErrorKind, NewEvent, Position, RecordedEvent};
+use eventsource_core::{Append, Conflict, Error, ErrorKind, NewEvent, Position, RecordedEvent};
 use tokio::time::timeout;
 
 use crate::clock::SetClock;
 use crate::consuming::{Diary, consumer};
-use crate::given::{conflict, event, events, found, log_of, positions, refused, types};
+use crate::given::{conflict, event, events, found, log_of, name, positions, refused, types};
 use crate::{CaseResult, Cx, Setup};
 
 const PATIENCE: Duration = Duration::from_secs(40);
-
-fn name(name: &str) -> ConsumerName {
-    ConsumerName::new(name).expect("a case names a valid consumer")
-}
 
 async fn checkpoint(cx: &Cx, consumer: &str) -> CaseResult<(Position, u64)> {
     let checkpoint = cx.checkpoints().load_checkpoint(&name(consumer)).await?;

@@ -4,20 +4,16 @@ use std::time::Duration;
 
 use eventsource_consumers::{DeadLetterOffice, FailurePolicy, Rebuild};
 use eventsource_core::{
-    Append, CheckpointSave, Conflict, ConsumerName, DeadLetterKey, DeadLetterQuery, DeadLetterState,
-    Delivery, DeliveryFailure, ErrorKind, LeaseKey, MemberId, NewDeadLetter, Position, Purpose, Record, Sink,
+    Append, CheckpointSave, Conflict, DeadLetterKey, DeadLetterQuery, DeadLetterState, Delivery,
+    DeliveryFailure, ErrorKind, LeaseKey, MemberId, NewDeadLetter, Position, Purpose, Record, Sink,
 };
 use tokio::time::timeout;
 
 use crate::consuming::{consumer, quick};
-use crate::given::{event, events, log_of, positions, race_all, refused};
+use crate::given::{event, events, log_of, name, positions, race_all, refused};
 use crate::{CaseResult, Cx};
 
 const PATIENCE: Duration = Duration::from_secs(40);
-
-fn name(name: &str) -> ConsumerName {
-    ConsumerName::new(name).expect("a case names a valid consumer")
-}
 
 async fn delivery(cx: &Cx, save: CheckpointSave) -> CaseResult<Delivery> {
     let events = log_of(cx.store()).await?;

@@ -188,7 +188,7 @@ pub async fn whatever_answers_are_lost_every_event_is_handled_or_parked(cx: Cx) 
         .ordering_key(OrderingKey::tag("customer"));
     let run = consumer.run_until_caught_up(diary.handler());
     assert_eq!(timeout(PATIENCE, run).await??, Outcome::CaughtUp);
-    network.was_bad()?;
+    network.was_bad_for_a_consumer()?;
     assert_eq!(diary.handled(), handled);
     let letters = cx.dead_letters().dead_letters(&query()).await?;
     assert_eq!(letters.iter().map(|letter| letter.position).collect::<Vec<_>>(), parked);

@@ -133,9 +133,7 @@ pub async fn members_that_are_paused_and_killed_lose_and_reorder_nothing(cx: Cx)
         saves: scribe.saves(),
         checkpoints: watch.finish().await?,
     };
-    chaos::tell(&cx, &consumption, scribe.fenced(), blows);
-    let log = log_of(&**cx.store()).await?;
-    Ok(Witness::of(&log).judge_consumption(&consumption)?)
+    chaos::judge(&cx, &consumption, scribe.fenced(), blows).await
 }
 
 pub async fn members_whose_calls_are_lost_lose_and_reorder_nothing(cx: Cx) -> CaseResult {
@@ -165,7 +163,7 @@ pub async fn members_whose_calls_are_lost_lose_and_reorder_nothing(cx: Cx) -> Ca
     for each in running {
         timeout(PATIENCE, each).await???;
     }
-    network.was_bad()?;
+    network.was_bad_for_a_group()?;
     let consumption = Consumption {
         handled: deeds.list(),
         delivery: Delivery::AtLeastOnce,

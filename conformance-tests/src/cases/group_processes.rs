@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::chaos::{self, Crew, Scribe, Watch, Writers};
-use crate::given::log_of;
-use crate::witness::{Consumption, Delivery, Witness};
+use crate::witness::{Consumption, Delivery};
 use crate::{CaseResult, Cx};
 
 pub async fn processes_that_are_paused_and_killed_leave_the_view_exact(cx: Cx) -> CaseResult {
@@ -21,7 +20,5 @@ pub async fn processes_that_are_paused_and_killed_leave_the_view_exact(cx: Cx) -
         saves: scribe.saves(),
         checkpoints: watch.finish().await?,
     };
-    chaos::tell(&cx, &consumption, scribe.fenced(), blows);
-    let log = log_of(&**cx.store()).await?;
-    Ok(Witness::of(&log).judge_consumption(&consumption)?)
+    chaos::judge(&cx, &consumption, scribe.fenced(), blows).await
 }

@@ -110,8 +110,8 @@ pub async fn a_killed_process_leaves_view_and_log_equal(cx: Cx) -> CaseResult {
         let deadline = Instant::now() + PATIENCE;
         let wanted = Position::from_raw(head.to_raw() + 100);
         while cx.store().head().await? < wanted {
-            if Instant::now() > deadline {
-                return Err(Failure::new("the process does not append"));
+            if Instant::now() > deadline || process.try_wait()?.is_some() {
+                return Err(Failure::new("the process does not append, or has ended"));
             }
             sleep(Duration::from_millis(5)).await;
         }
@@ -129,38 +129,44 @@ pub async fn a_killed_process_leaves_view_and_log_equal(cx: Cx) -> CaseResult {
 async fn settled_head(cx: &Cx) -> CaseResult<Position> {
     let mut head = cx.store().head().await?;
     loop {
-        sleep(Duration::from_millis(300)).await;
-        let next = cx.store().head().await?;
-        if next == head {
+        let mut moved = false;
+        for _ in 0..10 {
+            sleep(Duration::from_millis(100)).await;
+            let next = cx.store().head().await?;
+            moved |= next != head;
+            head = next;
+        }
+        if !moved {
             return Ok(head);
         }
-        head = next;
     }
 }
 
-/// A child's program: appends with the view kept, until it is killed.
+/// A child's program: appends with the view kept, until it is killed, or its standard input ends.
 pub(crate) async fn append_in_child(cx: Cx) -> CaseResult {
     let stores = cx.attach_inline(&child::address()).await?;
-    let mut writers = Vec::new();
-    for number in 0..16_u32 {
-        let store = stores.events.clone();
-        writers.push(tokio::spawn(async move {
-            loop {
-                let mut batch: Vec<NewEvent> = events(2);
-                if number % 8 == 0 {
-                    batch.push(event("Poison"));
-                }
-                match store.append(Append::to_stream(stream(), NoStream, batch)).await {
-                    Err(error) if number % 8 != 0 => return Err(error),
-                    _ => {}
-                }
-            }
-            #[allow(unreachable_code, reason = "the type of a task that never ends")]
-            Ok::<(), Error>(())
-        }));
+    let writers: Vec<_> =
+        (0..16).map(|number| tokio::spawn(append_on(stores.events.clone(), number))).collect();
+    let mut lines = child::lines();
+    tokio::select! {
+        (failed, ..) = futures_util::future::select_all(writers) => Err(failed?.into()),
+        _ = lines.recv() => Ok(()),
     }
-    for writer in writers {
-        writer.await??;
+}
+
+/// Appends until that does not go as it should.
+async fn append_on(store: Arc<dyn EventStore>, number: u32) -> Error {
+    loop {
+        let poisoned = number.is_multiple_of(8);
+        let mut batch: Vec<NewEvent> = events(2);
+        if poisoned {
+            batch.push(event("Poison"));
+        }
+        match store.append(Append::to_stream(stream(), NoStream, batch)).await {
+            Ok(_) if !poisoned => {}
+            Ok(_) => return Error::backend("the view took what it can't take"),
+            Err(error) if poisoned && error.view_refusal().is_some_and(ViewRefusal::is_of_the_append) => {}
+            Err(error) => return error,
+        }
     }
-    Ok(())
 }

@@ -7,17 +7,12 @@ use eventsource_consumers::{
     DeadLetterOffice, FailurePolicy, Outcome, Progress, Reaction, Rebuild, each_event,
 };
 use eventsource_core::{
-    Append, ConsumerName, DeadLetterKey, DeadLetterQuery, DeadLetterState, ErrorKind, EventStoreExt, Purpose,
-    RecordedEvent,
+    Append, DeadLetterKey, DeadLetterQuery, DeadLetterState, ErrorKind, EventStoreExt, Purpose, RecordedEvent,
 };
 
 use crate::consuming::{Diary, consumer, quick};
-use crate::given::{event, events, log_of, positions, refused, tagged, types};
+use crate::given::{event, events, log_of, name, positions, refused, tagged, types};
 use crate::{CaseResult, Cx};
-
-fn name(name: &str) -> ConsumerName {
-    ConsumerName::new(name).expect("a case names a valid consumer")
-}
 
 fn rebuild(cx: &Cx) -> CaseResult<Rebuild> {
     Ok(Rebuild::new("orders", cx.consumer_store())?.page_size(2))

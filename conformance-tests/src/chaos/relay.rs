@@ -136,7 +136,10 @@ async fn look(
             Err(error) if error.is_retryable() => {}
             Err(error) => return Err(error.into()),
             Ok(statistics) => {
-                looks.push(OutboxLook { settled: statistics.published, delivered: delivered().await? });
+                // Whoever can't tell now is asked again.
+                if let Ok(delivered) = delivered().await {
+                    looks.push(OutboxLook { settled: statistics.published, delivered });
+                }
             }
         }
         sleep(Duration::from_millis(250)).await;

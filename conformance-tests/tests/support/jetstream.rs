@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use conformance_tests::random::numbers;
 use conformance_tests::{CaseResult, Cx, Failure, chaos, child};
 use eventsource_core::{Error, EventId, EventPublisher, RecordedEvent, Result};
 use eventsource_nats::NatsPublisher;
@@ -12,7 +13,7 @@ use eventsource_nats::async_nats::jetstream::stream::{Config, Stream};
 use eventsource_nats::async_nats::{self, header, jetstream};
 use futures_util::future::BoxFuture;
 use proptest::prelude::RngExt;
-use proptest::test_runner::{RngAlgorithm, TestRng};
+use proptest::test_runner::TestRng;
 use test_servers::Nats;
 
 pub(crate) const HOLDS_EACH_EVENT_ONCE: &str = "the_stream_holds_each_event_once_and_in_order";
@@ -45,10 +46,7 @@ pub(crate) async fn relay(cx: Cx) -> CaseResult {
     let client = async_nats::ConnectOptions::new().retry_on_initial_connect().connect(url).await?;
     let subject = "chaos.{aggregate_type}.{event_type}".parse()?;
     let publisher = NatsPublisher::new(jetstream::new(client), subject, "/chaos");
-    let mut seed = [0; 32];
-    seed[..8].copy_from_slice(&cx.seed().to_le_bytes());
-    seed[8..16].copy_from_slice(&number.parse::<u64>()?.to_le_bytes());
-    let numbers = Mutex::new(TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+    let numbers = Mutex::new(numbers(&cx, number.parse()?));
     chaos::run_relay(cx, Arc::new(Lossy { publisher, numbers })).await
 }
 

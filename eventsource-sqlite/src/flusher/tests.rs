@@ -3,7 +3,7 @@
 mod disk;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use eventsource_core::{
@@ -12,6 +12,7 @@ use eventsource_core::{
     StreamId,
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -31,6 +32,30 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     while !is_so() {
         assert!(begun.elapsed() < LONG, "waited in vain: {what}");
         sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// A store on a disk that flushes when it is let.
+struct Ground {
+    path: PathBuf,
+    disk: Arc<Disk>,
+    store: SqliteStore,
+    _directory: TempDir,
+}
+
+impl Ground {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, disk) = (directory.path().join("events.db"), Disk::free());
+        let store = open(&path, &disk).await;
+        Self { path, disk, store, _directory: directory }
+    }
+}
+
+/// A test that fails ends: nobody waits for the disk any more.
+impl Drop for Ground {
+    fn drop(&mut self) {
+        self.disk.allow(usize::MAX);
     }
 }
 
@@ -88,10 +113,8 @@ async fn told(running: Running) -> eventsource_core::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_leaves_the_store_before_it_is_flushed() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events.db");
-    let disk = Disk::free();
-    let store = open(&path, &disk).await;
+    let ground = Ground::new().await;
+    let (path, disk, store) = (&ground.path, &ground.disk, &ground.store);
     let log_id = store.log_id().await.unwrap();
     let stream = StreamId::new("Order", Uuid::now_v7()).unwrap();
     let created = || {
@@ -102,36 +125,36 @@ async fn nothing_leaves_the_store_before_it_is_flushed() {
     disk.allow(0);
     let before = disk.begun();
     // A reader flushes for this one, so that the writer is free.
-    commit_elsewhere(&path, &store);
-    let mut running = vec![ask(&store, |store| async move { store.head().await })];
+    commit_elsewhere(path, store);
+    let mut running = vec![ask(store, |store| async move { store.head().await })];
     disk.has_begun(before + 1).await;
     for number in 3..6 {
         let append = if number == 3 { created() } else { one("More") };
-        running.push(ask(&store, |store| async move { store.append(append).await }));
-        until("the writer goes on", || visible(&path) == number).await;
+        running.push(ask(store, |store| async move { store.append(append).await }));
+        until("the writer goes on", || visible(path) == number).await;
     }
     // A conflict with what is not flushed, a repetition, what is kept beside the log, and all kinds of reads.
     let (conflicting, repeated, key) = (created(), one("Repeated"), ConsumerName::new("consumer").unwrap());
-    running.push(ask(&store, {
+    running.push(ask(store, {
         let repeated = repeated.clone();
         |store| async move { store.append(repeated).await }
     }));
-    until("it is there to be repeated", || visible(&path) == 6).await;
-    running.push(ask(&store, |store| async move { store.append(repeated).await }));
-    let conflict = ask(&store, |store| async move { store.append(conflicting).await });
-    running.push(ask(&store, {
+    until("it is there to be repeated", || visible(path) == 6).await;
+    running.push(ask(store, |store| async move { store.append(repeated).await }));
+    let conflict = ask(store, |store| async move { store.append(conflicting).await });
+    running.push(ask(store, {
         let key = key.clone();
         move |store| async move { store.reset_checkpoint(&key, log_id, Position::START).await }
     }));
     let lease = LeaseKey { group: key.clone(), partition: 0 };
-    running.push(ask(&store, move |store| async move {
+    running.push(ask(store, move |store| async move {
         store.acquire_lease(&lease, MemberId::new(Uuid::now_v7()), LONG).await
     }));
-    running.push(ask(&store, |store| async move { store.head().await }));
-    running.push(ask(&store, move |store| async move { store.stream_version(&stream).await }));
+    running.push(ask(store, |store| async move { store.head().await }));
+    running.push(ask(store, move |store| async move { store.stream_version(&stream).await }));
     running
-        .push(ask(&store, |store| async move { store.read_page(&Filter::all(), &ReadOptions::new()).await }));
-    running.push(ask(&store, move |store| async move { store.load_checkpoint(&key).await }));
+        .push(ask(store, |store| async move { store.read_page(&Filter::all(), &ReadOptions::new()).await }));
+    running.push(ask(store, move |store| async move { store.load_checkpoint(&key).await }));
     sleep(A_WHILE).await;
     let early = running.iter().position(JoinHandle::is_finished);
     assert_eq!(early, None, "answered before the flush");
@@ -148,19 +171,17 @@ async fn nothing_leaves_the_store_before_it_is_flushed() {
 /// A lone caller is flushed by the writer itself; readers wait for that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_waits_for_the_flush_of_what_it_has_seen() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events.db");
-    let disk = Disk::free();
-    let store = open(&path, &disk).await;
+    let ground = Ground::new().await;
+    let (disk, store) = (&ground.disk, &ground.store);
     store.append(one("Before")).await.unwrap();
     let before = disk.begun();
     store.head().await.unwrap();
     assert_eq!(disk.begun(), before, "what is durable needs no flush");
     let mut changes = store.changes();
     disk.allow(0);
-    let append = ask(&store, |store| async move { store.append(one("A")).await });
+    let append = ask(store, |store| async move { store.append(one("A")).await });
     disk.has_begun(before + 1).await;
-    let read = ask(&store, |store| async move { store.head().await });
+    let read = ask(store, |store| async move { store.head().await });
     sleep(A_WHILE).await;
     assert!(!append.is_finished() && !read.is_finished());
     assert!(tokio::time::timeout(A_WHILE, changes.changed()).await.is_err(), "nobody is told of a change");
@@ -175,18 +196,16 @@ async fn a_read_waits_for_the_flush_of_what_it_has_seen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flush_that_began_earlier_is_not_enough() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events.db");
-    let disk = Disk::free();
-    let store = open(&path, &disk).await;
+    let ground = Ground::new().await;
+    let (path, disk, store) = (&ground.path, &ground.disk, &ground.store);
     disk.allow(0);
     let before = disk.begun();
-    commit_elsewhere(&path, &store);
-    let first = ask(&store, |store| async move { store.head().await });
+    commit_elsewhere(path, store);
+    let first = ask(store, |store| async move { store.head().await });
     disk.has_begun(before + 1).await;
-    let append = ask(&store, |store| async move { store.append(one("A")).await });
-    until("it is committed", || visible(&path) == 2).await;
-    let read = ask(&store, |store| async move { store.head().await });
+    let append = ask(store, |store| async move { store.append(one("A")).await });
+    until("it is committed", || visible(path) == 2).await;
+    let read = ask(store, |store| async move { store.head().await });
     disk.allow(1);
     told(first).await.unwrap();
     disk.has_begun(before + 2).await;
@@ -266,58 +285,52 @@ async fn a_refusal_in_a_callers_transaction_is_flushed_first() {
 /// Whoever flushes beside a flush that fails would not be told of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_that_is_told_once_fails_all_who_flush() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events.db");
-    let disk = Disk::free();
-    let store = open(&path, &disk).await;
+    let ground = Ground::new().await;
+    let (path, disk, store) = (&ground.path, &ground.disk, &ground.store);
     disk.allow(0);
     let before = disk.begun();
     let first = one("A");
-    let append = ask(&store, {
+    let append = ask(store, {
         let first = first.clone();
         |store| async move { store.append(first).await }
     });
     disk.has_begun(before + 1).await;
-    let repeated = append_elsewhere(&path, &store, first);
+    let repeated = append_elsewhere(path, store, first);
     sleep(A_WHILE).await;
     disk.fail_once();
     assert_eq!(told(append).await.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
     assert_eq!(repeated.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
-    let later = append_elsewhere(&path, &store, one("Later"));
+    let later = append_elsewhere(path, store, one("Later"));
     assert_eq!(later.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
     assert!(store.close().await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flush_that_panics_keeps_nobody_from_flushing() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events.db");
-    let disk = Disk::free();
-    let store = open(&path, &disk).await;
-    commit_elsewhere(&path, &store);
+    let ground = Ground::new().await;
+    let (path, disk, store) = (&ground.path, &ground.disk, &ground.store);
+    commit_elsewhere(path, store);
     disk.change(|state| state.panicking = true);
     assert_eq!(store.head().await.unwrap_err().kind(), ErrorKind::Unavailable);
-    told(ask(&store, |store| async move { store.append(one("A")).await })).await.unwrap();
+    told(ask(store, |store| async move { store.append(one("A")).await })).await.unwrap();
     store.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_flush_that_failed_nothing_is_written_or_told() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events.db");
-    let disk = Disk::free();
-    let store = open(&path, &disk).await;
+    let ground = Ground::new().await;
+    let (path, disk, store) = (&ground.path, &ground.disk, &ground.store);
     let first = one("Flushed");
     store.append(first.clone()).await.unwrap();
     disk.allow(0);
     let before = disk.begun();
     let lost = one("Lost");
-    let append = ask(&store, {
+    let append = ask(store, {
         let lost = lost.clone();
         |store| async move { store.append(lost).await }
     });
     disk.has_begun(before + 1).await;
-    let read = ask(&store, |store| async move { store.head().await });
+    let read = ask(store, |store| async move { store.head().await });
     sleep(A_WHILE).await;
     disk.break_down();
     assert_eq!(told(append).await.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
@@ -325,18 +338,18 @@ async fn after_a_flush_that_failed_nothing_is_written_or_told() {
     // The next flush would succeed, and prove nothing.
     disk.repair();
     disk.allow(usize::MAX);
-    let shown = visible(&path);
+    let shown = visible(path);
     assert_eq!(store.append(one("More")).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(store.append(lost.clone()).await.unwrap_err().kind(), ErrorKind::Unavailable);
     let consumer = ConsumerName::new("consumer").unwrap();
-    let saving = store.reset_checkpoint(&consumer, log_id_of(&path), Position::START);
+    let saving = store.reset_checkpoint(&consumer, log_id_of(path), Position::START);
     assert_eq!(saving.await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(store.head().await.unwrap_err().kind(), ErrorKind::Unavailable);
-    assert_eq!(visible(&path), shown, "nothing more is written");
+    assert_eq!(visible(path), shown, "nothing more is written");
     assert!(store.close().await.unwrap_err().to_string().contains("could not be flushed"));
     assert!(path.with_extension("db-wal").exists(), "what may be lost is not written back");
 
-    let store = open(&path, &disk).await;
+    let store = open(path, disk).await;
     assert!(store.append(first).await.unwrap().replayed);
     store.append(lost).await.unwrap();
     store.close().await.unwrap();
@@ -350,7 +363,7 @@ fn log_id_of(path: &Path) -> eventsource_core::LogId {
 /// was told by then is there.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_power_cut_everything_is_there_that_anybody_was_told() {
-    let mut answers = 0;
+    let (mut answers, mut saves) = (0, 0);
     for flushes in (5..40).step_by(3) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("events.db");
@@ -415,6 +428,7 @@ async fn after_a_power_cut_everything_is_there_that_anybody_was_told() {
             })
             .unwrap();
         answers += told.len();
+        saves += saved;
         assert!(saved <= kept, "the checkpoint {saved} was saved, and {kept} is left");
         disk.allow(usize::MAX);
         store.close().await.unwrap();
@@ -422,5 +436,5 @@ async fn after_a_power_cut_everything_is_there_that_anybody_was_told() {
             each.await.unwrap();
         }
     }
-    assert!(answers > 20, "{answers}");
+    assert!(answers > 20 && saves > 0, "{answers} answers, {saves}");
 }
