@@ -62,12 +62,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     let raw = kept_figures(arguments, &programs)?;
     let mut plan = Plan::new(arguments);
     let mut results = Results::load(&raw, &plan)?;
-    let wanted: Vec<usize> = (0..plan.cells.len())
-        .filter(|cell| {
-            !arguments.resume || chosen.iter().any(|system| !is_done(&results, *cell, *system, &plan))
-        })
-        .collect();
-    fit(arguments, &mut plan, &wanted, &chosen);
+    let wanted = fit(arguments, &mut plan, &results, &chosen);
     if arguments.estimate {
         println!("{:.0} minutes", plan_seconds(&plan, &wanted, &chosen) / 60.0);
         return Ok(true);
@@ -105,17 +100,23 @@ fn is_done(results: &Results, cell: usize, system: usize, plan: &Plan) -> bool {
     SYSTEMS[system].reason_against(&plan.cells[cell]).is_some() || results.is_complete(cell, system, plan)
 }
 
-/// Chooses rounds and times that fit into the minutes that there are.
-fn fit(arguments: &Arguments, plan: &mut Plan, cells: &[usize], chosen: &[usize]) {
-    let Some(minutes) = arguments.minutes() else { return };
+/// Chooses rounds and times that fit into the minutes that there are, and returns the cells to measure: of a resumed run those
+/// that are not done so well yet.
+fn fit(arguments: &Arguments, plan: &mut Plan, results: &Results, chosen: &[usize]) -> Vec<usize> {
+    let wanted = |plan: &Plan| -> Vec<usize> {
+        let lacks = |cell: &usize| chosen.iter().any(|system| !is_done(results, *cell, *system, plan));
+        (0..plan.cells.len()).filter(|cell| !arguments.resume || lacks(cell)).collect()
+    };
+    let Some(minutes) = arguments.minutes() else { return wanted(plan) };
     for (rounds, seconds) in Plan::choices(arguments.extent()) {
         plan.rounds = arguments.rounds.unwrap_or(*rounds).max(1);
         plan.seconds = arguments.seconds.unwrap_or(*seconds);
-        if plan_seconds(plan, cells, chosen) <= minutes * 60.0 * 0.9 {
+        if plan_seconds(plan, &wanted(plan), chosen) <= minutes * 60.0 * 0.9 {
             break;
         }
     }
     eprintln!("{} rounds of {} s fit into {minutes} minutes, by the estimate", plan.rounds, plan.seconds);
+    wanted(plan)
 }
 
 async fn measure(

@@ -166,11 +166,11 @@ impl Places {
                 wanted >> 30
             ))));
         }
-        if system.filling == Filling::Rows
-            && self.compared.insert(name)
-            && let Err(failure) = self.compare(measurer, system, kind).await?
-        {
-            return Ok(Err(failure));
+        if system.filling == Filling::Rows && !self.compared.contains(name) {
+            if let Err(failure) = self.compare(measurer, system, kind).await? {
+                return Ok(Err(failure));
+            }
+            self.compared.insert(name);
         }
         self.filled_anew(measurer, system, kind, size, purpose).await
     }
