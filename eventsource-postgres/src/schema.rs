@@ -57,7 +57,7 @@ pub(crate) async fn migrate(pool: &PgPool, schema: &SchemaName, index: &PayloadI
     }
     for (number, scripts) in (1_i32..).zip(MIGRATIONS).skip(version) {
         for script in scripts {
-            let script = script.replace("{lock_log}", include_str!("sql/lock_log.sql").trim_end());
+            let script = with_parts(script);
             let script = script.replace("{lock_class}", &LOG_LOCK_CLASS.to_string());
             run(&mut transaction, schema, &script).await?;
         }
@@ -78,6 +78,18 @@ pub(crate) async fn announce_pipelined(pool: &PgPool, schema: &SchemaName) -> Re
     let mut transaction = begin(pool).await?;
     run(&mut transaction, schema, "UPDATE {schema}.log SET pipelined = true WHERE NOT pipelined").await?;
     transaction.commit().await.map_err(reading)
+}
+
+/// What functions have in common is written once.
+fn with_parts(script: &str) -> String {
+    let leap = include_str!("sql/leap.sql").trim_end();
+    script
+        .replace("{lock_log}", include_str!("sql/lock_log.sql").trim_end())
+        .replace("{leap}", &leap.replace("{another_list}", ""))
+        .replace(
+            "{leap_in_tenant}",
+            &leap.replace("{another_list}", include_str!("sql/tenant_list.sql").trim_end()),
+        )
 }
 
 /// A transaction, because through a pooler only that stays on its server.
