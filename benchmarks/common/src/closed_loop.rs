@@ -24,6 +24,11 @@ impl Caller {
     }
 }
 
+/// What is run before, and not counted.
+pub(crate) fn warm_up(task: &Task) -> Duration {
+    Duration::from_secs_f64((task.seconds / 4.0).clamp(0.25, 1.0))
+}
+
 /// Every caller does one operation after the other, until the time is over. An operation says how many things it did.
 pub(crate) async fn closed_loop<F, Operation>(task: &Task, operation: F) -> Result<Outcome, Failure>
 where
@@ -32,8 +37,7 @@ where
 {
     let operation = Arc::new(operation);
     task.wait_for_go().await;
-    let warm_up = Duration::from_secs_f64((task.seconds / 4.0).clamp(0.25, 1.0));
-    let begin = Instant::now() + warm_up;
+    let begin = Instant::now() + warm_up(task);
     let end = begin + task.duration();
     let quota = (task.operations / task.callers).max(1);
     let mut callers = JoinSet::new();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::closed_loop::closed_loop;
+use crate::closed_loop::{closed_loop, warm_up};
 use crate::report::{histogram, recorded};
 use crate::{Event, Failure, Outcome, Stream, System, Task};
 
@@ -58,6 +58,7 @@ pub(crate) async fn delivery<S: System>(store: Arc<S>, task: &Task) -> Result<Ou
         ended = &mut follower => return Err(ended_early(ended.map_err(crate::broken)?)),
     }
     let acknowledged = Arc::new(Mutex::new(HashMap::new()));
+    let begin = Instant::now() + warm_up(task);
     let (seed, noted, writer) = (task.clone(), acknowledged.clone(), store.clone());
     closed_loop(task, move |caller| {
         let (store, noted) = (writer.clone(), noted.clone());
@@ -91,7 +92,10 @@ pub(crate) async fn delivery<S: System>(store: Arc<S>, task: &Task) -> Result<Ou
         )));
     }
     let mut latencies = histogram();
-    for (number, at) in &acknowledged {
+    let is_counted = |at: &Instant| *at >= begin;
+    // What is over within the warm-up would leave nothing to count.
+    let none_is = !acknowledged.values().any(is_counted);
+    for (number, at) in acknowledged.iter().filter(|(_, at)| none_is || is_counted(at)) {
         // Delivered before its writer heard of it: no time at all.
         let waited = delivered[number].saturating_duration_since(*at);
         latencies.record((waited.as_nanos() as u64).max(1)).map_err(crate::broken)?;

@@ -28,10 +28,9 @@ impl Document<'_> {
             let part = &self.results.parts()[*number];
             let _ = writeln!(
                 text,
-                "### Sitting {}\n\n```sh\n{}\n```\n\n{} rounds of {} s each.\n\n{}",
+                "### Sitting {}\n\n```sh\n{}\n```\n\n{} s for each measurement.\n\n{}",
                 number + 1,
                 part.command,
-                part.rounds,
                 part.seconds,
                 part.machine
             );
@@ -76,6 +75,18 @@ impl Document<'_> {
             .collect()
     }
 
+    /// How many rounds the figures are medians of: from the fewest to the most.
+    fn rounds_of(&self, cell: usize, systems: &[usize]) -> String {
+        let line =
+            |system: &usize| self.results.line((cell, *system), &self.plan.cells[cell], &SYSTEMS[*system]);
+        let rounds: BTreeSet<usize> = systems.iter().filter_map(line).map(|line| line.rounds).collect();
+        match (rounds.first(), rounds.last()) {
+            (Some(fewest), Some(most)) if fewest == most => most.to_string(),
+            (Some(fewest), Some(most)) => format!("{fewest}–{most}"),
+            _ => "–".to_owned(),
+        }
+    }
+
     fn backend(&self, backend: Backend, text: &mut String, reasons: &mut Vec<String>) {
         let systems: Vec<usize> =
             (0..SYSTEMS.len()).filter(|system| SYSTEMS[*system].backend == backend).collect();
@@ -84,7 +95,8 @@ impl Document<'_> {
         if cells.is_empty() {
             return;
         }
-        let mut header = ["workload", "callers", "events", "unit", "sitting"].map(str::to_owned).to_vec();
+        let mut header =
+            ["workload", "callers", "events", "unit", "sitting", "rounds"].map(str::to_owned).to_vec();
         header.extend(systems.iter().map(|system| SYSTEMS[*system].name.to_owned()));
         let rows: Vec<Vec<String>> = cells
             .iter()
@@ -100,6 +112,7 @@ impl Document<'_> {
                         .map(|part| (part + 1).to_string())
                         .collect::<Vec<_>>()
                         .join(", "),
+                    self.rounds_of(*index, &systems),
                 ];
                 let figures =
                     systems.iter().map(|system| figure(self.plan, self.results, *index, *system, reasons));

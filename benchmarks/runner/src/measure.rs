@@ -14,6 +14,8 @@ use crate::systems::{Backend, System};
 
 /// Longer than anything takes that does not hang.
 const MEASURING: Duration = Duration::from_secs(120);
+/// The same on a store of millions: whoever opens it may have an index to make first.
+const MEASURING_MILLIONS: Duration = Duration::from_secs(600);
 const FILLING: Duration = Duration::from_secs(3_600);
 
 /// Starts a system's program for one measurement, and reads its report.
@@ -53,8 +55,12 @@ impl<'a> Measurer<'a> {
 
     /// One process.
     pub(crate) fn measure(&self, system: &System, place: &str, assignment: &Assignment) -> Result<Report> {
-        let limit =
-            if assignment.workload == Workload::Preload || assignment.fill > 0 { FILLING } else { MEASURING };
+        let limit = match assignment.workload {
+            Workload::Preload => FILLING,
+            _ if assignment.fill > 0 => FILLING,
+            _ if assignment.events > 1_000_000 => MEASURING_MILLIONS,
+            _ => MEASURING,
+        };
         let mut running = self.start(system, place, assignment, None)?;
         running.report(limit)
     }

@@ -9,6 +9,7 @@ use common::{Failure, Outcome, Workload};
 use crate::error::{Error, Result};
 use crate::measure::{Assignment, Measurer};
 use crate::plan::Cell;
+use crate::results::NO_ROOM;
 use crate::server::{Kind, Server, Servers};
 use crate::systems::{Backend, Filling, System};
 
@@ -109,9 +110,10 @@ impl Places {
         Ok(())
     }
 
-    /// Removes the stores of sizes that are not needed any more.
-    pub(crate) async fn keep(&mut self, sizes: &BTreeSet<u64>) -> Result<()> {
-        let over: Vec<Key> = self.filled.keys().filter(|key| !sizes.contains(&key.1)).copied().collect();
+    /// Removes the stores of sizes that are not needed any more, and stops the servers that aren't.
+    pub(crate) async fn keep(&mut self, sizes: &BTreeSet<u64>, servers: &HashSet<Kind>) -> Result<()> {
+        let is_over = |(_, size, _, kind): &&Key| !sizes.contains(size) || !servers.contains(kind);
+        let over: Vec<Key> = self.filled.keys().filter(is_over).copied().collect();
         let mut removed = HashSet::new();
         for key in over {
             if let Some(Ok(place)) = self.filled.remove(&key)
@@ -120,6 +122,7 @@ impl Places {
                 self.remove(&place).await?;
             }
         }
+        self.servers.keep(servers);
         Ok(())
     }
 
@@ -162,7 +165,7 @@ impl Places {
         if size > LARGEST_COPY && free.is_some_and(|free| free < wanted) {
             let free = free.unwrap_or_default() >> 30;
             return Ok(Err(Failure::Absent(format!(
-                "no room on this machine's disk: a store of {size} events wants {} GiB to be free, and {free} are",
+                "{NO_ROOM} on this machine's disk: a store of {size} events wants {} GiB to be free, and {free} are",
                 wanted >> 30
             ))));
         }

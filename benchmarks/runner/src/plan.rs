@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use common::Workload;
 
@@ -223,6 +223,11 @@ impl Plan {
             Extent::Quick => &[(3, 1.0), (3, 0.6), (2, 0.6), (2, 0.4), (1, 0.4)],
             Extent::Smoke => &[(1, 0.2)],
         }
+    }
+
+    /// The PostgreSQL servers that are still needed when the cells before this one are done.
+    pub(crate) fn servers_from(&self, cell: usize) -> HashSet<Kind> {
+        self.cells[cell..].iter().map(Cell::server).chain([Kind::Plain]).collect()
     }
 
     /// The stores that are still needed when the cells before this one are done.

@@ -48,7 +48,7 @@ pub(crate) struct Line<'a> {
     pub(crate) p50_ms: Option<f64>,
     pub(crate) p99_ms: Option<f64>,
     unit: &'a str,
-    rounds: usize,
+    pub(crate) rounds: usize,
 }
 
 /// One line of the file: a sitting begins, or one round has ended.
@@ -119,7 +119,7 @@ impl Results {
     pub(crate) fn is_complete(&self, cell: usize, system: usize, plan: &Plan) -> bool {
         let Some(found) = self.of(cell, system) else { return false };
         match &found.entry {
-            Entry::Reason(reason) => !reason.starts_with(FAILED),
+            Entry::Reason(reason) => !reason.starts_with(FAILED) && !reason.starts_with(NO_ROOM),
             Entry::Figures(figures) => {
                 figures.len() >= plan.cells[cell].rounds(plan.rounds)
                     && self.parts.get(found.part).is_some_and(|part| part.seconds >= plan.seconds * 0.99)
@@ -127,9 +127,15 @@ impl Results {
         }
     }
 
-    /// Why there is no figure.
+    /// Why there is no figure. A figure of an earlier sitting stays, unless this one found the system to fail.
     pub(crate) fn give_reason(&mut self, cell: usize, system: usize, reason: String) {
         let part = self.parts.len().saturating_sub(1);
+        let was_measured = self
+            .of(cell, system)
+            .is_some_and(|found| found.part != part && matches!(found.entry, Entry::Figures(_)));
+        if was_measured && !reason.starts_with(FAILED) {
+            return;
+        }
         self.entries.insert((cell, system), Measured { part, entry: Entry::Reason(reason) });
     }
 
@@ -215,9 +221,12 @@ impl Results {
     fn write(&mut self, line: &Raw) -> Result<()> {
         let Some(raw) = &mut self.raw else { return Ok(()) };
         let json = serde_json::to_string(line).map_err(Error::during("the raw figures"))?;
-        writeln!(raw, "{json}").map_err(Error::during("the raw figures"))
+        // At once: whoever stops the run leaves no half a line.
+        raw.write_all(format!("{json}\n").as_bytes()).map_err(Error::during("the raw figures"))
     }
 }
 
 /// How the reason begins where something went wrong.
 pub(crate) const FAILED: &str = "failed: ";
+/// How it begins where this machine was too small.
+pub(crate) const NO_ROOM: &str = "no room";

@@ -33,7 +33,7 @@ impl Run<'_> {
         let mut left_out = Vec::new();
         for index in wanted {
             let cell = &self.plan.cells[*index];
-            self.places.keep(&self.plan.sizes_from(*index)).await?;
+            self.places.keep(&self.plan.sizes_from(*index), &self.plan.servers_from(*index)).await?;
             if self.budget.fits(cell, self.chosen, self.plan) {
                 let begin = Instant::now();
                 self.cell(*index, cell, &progress).await?;

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use test_servers::LocalPostgres;
@@ -56,6 +56,11 @@ impl Servers {
             self.running.insert(kind, server);
         }
         self.get(kind)
+    }
+
+    /// Stops all others.
+    pub(crate) fn keep(&mut self, kinds: &HashSet<Kind>) {
+        self.running.retain(|kind, _| kinds.contains(kind));
     }
 
     /// A server that runs.

@@ -177,7 +177,8 @@ pub(crate) const SYSTEMS: &[System] = &[
         program: Program::PeersUmadb,
         largest: 10 * MILLION,
         filling: Filling::Batches(2_000),
-        note: "0.7.8, `UmaDb` in this process (a file format of its own), flushed before each acknowledgement; a stream is a \
+        note: "0.7.8, its engine in this process (a file format of its own) with the writer's thread that its server has, flushed before \
+               each acknowledgement; a stream is a \
                tag, its expected version the condition that the tag has nothing behind the last known position",
     },
     System {

@@ -4,6 +4,15 @@ use crate::plan::Plan;
 use crate::results::{Entry, Measured, Results};
 use crate::systems::{Backend, Role, SYSTEMS};
 
+/// The best of its kind.
+#[derive(Clone, Copy)]
+struct Best {
+    system: &'static str,
+    /// In which sitting.
+    part: usize,
+    median: f64,
+}
+
 /// Ours beside the best peer, the umadb server and the limit: a line for each cell and backend.
 pub(crate) struct Ratios {
     rows: Vec<[String; 10]>,
@@ -32,27 +41,36 @@ impl Ratios {
                     let found = systems
                         .filter(|(_, system)| system.role == role && system.backend == backend)
                         .filter_map(|(number, system)| {
-                            Some((system.name, results.line((index, number), cell, system)?.median))
+                            let part = results.of(index, number)?.part;
+                            Some(Best {
+                                system: system.name,
+                                part,
+                                median: results.line((index, number), cell, system)?.median,
+                            })
                         });
                     found.reduce(|best, next| {
-                        if is_better(next.1, best.1, cell.workload.counts_up()) { next } else { best }
+                        if is_better(next.median, best.median, cell.workload.counts_up()) {
+                            next
+                        } else {
+                            best
+                        }
                     })
                 };
-                let Some((_, ours)) = median(Role::Ours, backend) else { continue };
+                let Some(ours) = median(Role::Ours, backend) else { continue };
                 let peer = median(Role::Peer, backend);
                 let server =
                     if backend == Backend::Memory { None } else { median(Role::Peer, Backend::Server) };
                 let limit = median(Role::Limit, backend);
-                let named = |found: Option<(&str, f64)>| {
-                    found
-                        .map_or_else(|| "–".to_owned(), |(name, value)| format!("{} ({name})", number(value)))
+                let named = |found: Option<Best>| {
+                    let told = |best: Best| format!("{} ({})", number(best.median), best.system);
+                    found.map_or_else(|| "–".to_owned(), told)
                 };
                 rows.push([
                     cell.name(),
                     backend.name().to_owned(),
                     cell.callers.to_string(),
                     cell.events.to_string(),
-                    format!("{} {}", number(ours), cell.workload.unit()),
+                    format!("{} {}", number(ours.median), cell.workload.unit()),
                     named(peer),
                     ratio(ours, peer),
                     ratio(ours, server),
@@ -147,9 +165,11 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-fn ratio(ours: f64, other: Option<(&str, f64)>) -> String {
+/// Of two figures of one sitting: what was measured at different times is not compared.
+fn ratio(ours: Best, other: Option<Best>) -> String {
     match other {
-        Some((_, value)) if value > 0.0 => format!("{:.2}", ours / value),
+        Some(other) if other.part != ours.part => "other sitting".to_owned(),
+        Some(other) if other.median > 0.0 => format!("{:.2}", ours.median / other.median),
         _ => "–".to_owned(),
     }
 }

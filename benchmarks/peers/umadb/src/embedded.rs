@@ -1,15 +1,22 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use common::{Deliveries, Event, Failure, Positions, Stream, System, broken};
+use tokio::sync::{mpsc, oneshot, watch};
 use umadb_core::db::UmaDb;
 use umadb_core::mvcc::{Mvcc, StorageOptions};
-use umadb_dcb::{DcbEvent, DcbEventStoreSync, DcbQuery, DcbResult};
+use umadb_core::writer_thread_blocking::writer_thread_blocking;
+use umadb_core::writer_thread_request::WriterThreadRequest;
+use umadb_dcb::{DcbAppendCondition, DcbEvent, DcbEventStoreSync, DcbQuery, DcbResult};
 
 use crate::event::{boundary, dcb_event, judged, of_stream, of_type, unchanged};
 
+/// The engine alone. It has one writer, and nothing that keeps two threads from writing at once (`UmaDb::append` from
+/// several corrupts the file): so appends go to the writer's thread that its server has, with the server's bounds.
 pub(crate) struct Embedded {
     database: Arc<UmaDb>,
+    writer: mpsc::Sender<WriterThreadRequest>,
     positions: Positions,
 }
 
@@ -17,8 +24,12 @@ impl System for Embedded {
     async fn open(place: &str) -> Result<Self, Failure> {
         let options = StorageOptions::default().db_path(Path::new(place).join("uma.db"));
         let storage = tokio::task::spawn_blocking(move || Mvcc::new(false, options)).await.map_err(broken)?;
-        let database = UmaDb::from_arc(Arc::new(storage.map_err(broken)?));
-        Ok(Self { database: Arc::new(database), positions: Positions::default() })
+        let storage = Arc::new(storage.map_err(broken)?);
+        let (writer, requests) = mpsc::channel(WAITING);
+        let (written, head) = (storage.clone(), watch::channel(None).0);
+        thread::spawn(move || writer_thread_blocking(written, requests, head, EVENTS_AT_ONCE));
+        let database = Arc::new(UmaDb::from_arc(storage));
+        Ok(Self { database, writer, positions: Positions::default() })
     }
 
     async fn append(&self, stream: Stream, expected: u64, events: Vec<Event>) -> Result<(), Failure> {
@@ -29,7 +40,7 @@ impl System for Embedded {
             known => known,
         };
         let condition = unchanged(of_stream(stream), last);
-        let position = self.blocking(move |database| database.append(events, condition, None)).await?;
+        let position = self.write(events, condition).await?;
         self.positions.remember(stream, position);
         Ok(())
     }
@@ -48,11 +59,8 @@ impl System for Embedded {
 
     async fn decide(&self, event: Event) -> Result<(), Failure> {
         let (new, query) = (dcb_event(&event)?, boundary(&event));
-        self.blocking(move |database| {
-            let (_, head) = database.read_with_head(Some(query.clone()), None, false, None)?;
-            database.append(vec![new], unchanged(query, head), None)
-        })
-        .await?;
+        let head = self.read(query.clone()).await?.1;
+        self.write(vec![new], unchanged(query, head)).await?;
         Ok(())
     }
 
@@ -77,22 +85,39 @@ impl System for Embedded {
     }
 
     async fn preload(self: Arc<Self>, size: u64) -> Result<(), Failure> {
-        self.blocking(move |database| {
-            for first in (0..size).step_by(2_000) {
-                let events = (first..size.min(first + 2_000))
-                    .map(|number| dcb_event(&Event::preloaded(number, size).2));
-                let events = events.collect::<Result<Vec<_>, _>>();
-                let events =
-                    events.map_err(|failure| umadb_dcb::DcbError::InvalidArgument(failure.to_string()))?;
-                database.append(events, None, None)?;
-            }
-            Ok(())
-        })
-        .await
+        for first in (0..size).step_by(2_000) {
+            let numbers = first..size.min(first + 2_000);
+            let events = numbers.map(|number| dcb_event(&Event::preloaded(number, size).2));
+            self.write(events.collect::<Result<_, _>>()?, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<(), Failure> {
+        self.writer
+            .send(WriterThreadRequest::Shutdown)
+            .await
+            .map_err(|_| broken("the writer's thread has ended"))
     }
 }
 
+/// As its server has them.
+const WAITING: usize = 1_024;
+const EVENTS_AT_ONCE: usize = 2_048;
+
 impl Embedded {
+    async fn write(
+        &self,
+        events: Vec<DcbEvent>,
+        condition: Option<DcbAppendCondition>,
+    ) -> Result<u64, Failure> {
+        let (response_tx, response) = oneshot::channel();
+        let request =
+            WriterThreadRequest::Append { events, condition, tracking_info: None, response_tx, cancel: None };
+        self.writer.send(request).await.map_err(|_| broken("the writer's thread has ended"))?;
+        response.await.map_err(broken)?.map_err(judged)
+    }
+
     /// How many events there are, and the head.
     async fn read(&self, query: DcbQuery) -> Result<(u64, Option<u64>), Failure> {
         self.blocking(move |database| {
