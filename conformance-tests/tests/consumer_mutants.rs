@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use conformance_tests::{Case, Fixture, Harness, Setup, Stores, judge};
 use eventsource_core::{
-    Capability, Checkpoint, CheckpointSave, CheckpointStore, ConsumerName, DeadLetter, DeadLetterKey,
-    DeadLetterQuery, DeadLetters, EventStore as _, FencingToken, Filter, Lease, LeaseKey, Leases, LogId,
-    LogIdentity, MemberId, NewDeadLetter, Position, ReadOptions, Result,
+    Capability, Checkpoint, CheckpointSave, CheckpointStore, Clock as _, ConsumerName, DeadLetter,
+    DeadLetterKey, DeadLetterQuery, DeadLetters, EventStore as _, FencingToken, Filter, Lease, LeaseKey,
+    Leases, LogId, LogIdentity, MemberId, NewDeadLetter, Position, ReadOptions, Result, SystemClock,
 };
 use eventsource_memory::MemoryStore;
 
@@ -30,6 +30,10 @@ enum Defect {
     SavesNothing,
     /// Saves the head: everything counts as done before it is handled.
     SavesTheHead,
+    /// Lists every checkpoint as if its consumer had done everything.
+    ListsTheHead,
+    /// Lists every checkpoint as if it had been saved just now.
+    ListsTheTime,
     /// Acknowledges a parked event, and keeps nothing.
     ParksNothing,
     /// Says that an event is parked behind another, and keeps nothing.
@@ -88,6 +92,13 @@ mutants! {
     SavesTheHead:
         consumer::stopping_finishes_and_records_what_is_in_hand,
         failure_policy::a_consumer_that_stops_stays_before_the_event;
+    ListsTheHead:
+        stale::events_that_wait_make_a_checkpoint_stale,
+        group::a_groups_lag_counts_what_its_partitions_have_not_done,
+        group::waiting_for_a_group_waits_for_all_its_partitions;
+    ListsTheTime:
+        stale::events_that_wait_make_a_checkpoint_stale,
+        stale::a_checkpoint_that_is_not_of_this_log_is_stale;
     ParksNothing:
         dead_letters::a_parked_event_comes_back_with_its_error,
         failure_policy::a_parked_event_lets_all_others_pass;
@@ -232,7 +243,15 @@ impl CheckpointStore for Mutant {
     }
 
     async fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
-        self.store.checkpoints().await
+        let (head, mut listed) = (self.store.head().await?, self.store.checkpoints().await?);
+        for checkpoint in &mut listed {
+            match self.defect {
+                Defect::ListsTheHead => checkpoint.position = head,
+                Defect::ListsTheTime => checkpoint.updated_at = SystemClock.now(),
+                _ => {}
+            }
+        }
+        Ok(listed)
     }
 
     async fn delete_checkpoint(&self, consumer: &ConsumerName) -> Result<bool> {
