@@ -1,17 +1,22 @@
 //! Keepers of checkpoints, dead letters and leases that are broken on purpose, each with the case that must catch it.
 
+#[path = "support/caught.rs"]
+mod caught;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use conformance_tests::{Case, Fixture, Harness, Setup, Stores, judge};
+use conformance_tests::{Case, Fixture, Harness, Setup, Stores};
 use eventsource_core::{
     Capability, Checkpoint, CheckpointSave, CheckpointStore, Clock as _, ConsumerName, DeadLetter,
     DeadLetterKey, DeadLetterQuery, DeadLetters, EventStore as _, FencingToken, Filter, Lease, LeaseKey,
     Leases, LogId, LogIdentity, MemberId, NewDeadLetter, Position, ReadOptions, Result, SystemClock,
 };
 use eventsource_memory::MemoryStore;
+
+use caught::is_caught;
 
 /// What is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +68,16 @@ enum Defect {
 }
 
 macro_rules! mutants {
-    ($($defect:ident: $($group:ident::$case:ident),+;)+) => {
+    ($($defect:ident: $($group:ident::$case:ident $(says $text:literal)?),+;)+) => {
         $(
             #[test]
             #[expect(non_snake_case, reason = "the test is named after the defect")]
             fn $defect() {
-                $( is_caught(Defect::$defect, stringify!($group), stringify!($case)); )+
+                let (whole, broken) = (Arc::new(Mutants(Defect::None)), Arc::new(Mutants(Defect::$defect)));
+                $(
+                    let case = Case::find(stringify!($group), stringify!($case));
+                    is_caught(whole.clone(), broken.clone(), &case, &[$($text)?]);
+                )+
             }
         )+
     };
@@ -133,16 +142,6 @@ mutants! {
         leases::a_renewed_lease_holds_under_the_same_token;
     NeverForgetsMembers:
         leases::members_are_known_until_they_expire;
-}
-
-/// The case holds for the whole keeper, and fails for the broken one.
-#[track_caller]
-fn is_caught(defect: Defect, group: &str, case: &str) {
-    let case = Case::find(group, case);
-    if let Err(failure) = judge(Arc::new(Mutants(Defect::None)), &case, 1) {
-        panic!("{} fails for the keeper that is not broken: {failure}", case.name());
-    }
-    assert!(judge(Arc::new(Mutants(defect)), &case, 1).is_err(), "{} does not see {defect:?}", case.name());
 }
 
 struct Mutants(Defect);
