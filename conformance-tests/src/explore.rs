@@ -21,7 +21,7 @@ where
     let (cx, runtime) = (cx.clone(), Handle::current());
     // Its runner blocks: not on a thread that runs tasks.
     let explored = tokio::task::spawn_blocking(move || {
-        // As what the last value failed, which is the smallest: a panic tells nothing else than that it was judged.
+        // The kind of the last failure, which is that of the smallest value. A panic, which sets none, is an assertion's.
         let kind = Cell::new(FailureKind::Judged);
         let config = Config {
             cases: values,
