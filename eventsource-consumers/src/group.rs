@@ -1,3 +1,5 @@
+mod progress;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -100,7 +102,7 @@ impl ConsumerGroup {
     /// if the group's checkpoints are for another number of partitions.
     pub async fn run(self, sink: impl IntoSink) -> Result<()> {
         let sink = sink.into_sink(&self.store.consumer);
-        self.check_partitions().await?;
+        self.check_partitions(&self.checkpoints().await?)?;
         let (start, started) = mpsc::unbounded_channel();
         let (end, ended) = mpsc::unbounded_channel();
         let work = self.work(sink, started, end);
@@ -153,10 +155,10 @@ impl ConsumerGroup {
     }
 
     /// Another number of partitions would send keys to others while their checkpoints stay.
-    async fn check_partitions(&self) -> Result<()> {
+    fn check_partitions(&self, checkpoints: &[Checkpoint]) -> Result<()> {
         let (group, partitions) = (&self.consumer.name, self.options.partitions);
         let prefix = format!("{group}[");
-        for checkpoint in self.checkpoints().await? {
+        for checkpoint in checkpoints {
             let rest =
                 checkpoint.consumer.as_str().strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(']'));
             let counted =
