@@ -104,8 +104,14 @@ impl NewEvent {
     /// An event with a fresh id from parts that are checked already.
     #[must_use]
     pub fn from_payload(event_type: EventType, payload: Payload) -> Self {
+        Self::with_id(EventId::random(), event_type, payload)
+    }
+
+    /// An event with this id from parts that are checked already: no fresh id is drawn in vain.
+    #[must_use]
+    pub fn with_id(id: EventId, event_type: EventType, payload: Payload) -> Self {
         Self {
-            id: EventId::random(),
+            id,
             event_type,
             schema_version: 1,
             payload,
@@ -140,7 +146,12 @@ impl NewEvent {
     /// Adds tags, leaving out those that the event carries already. Tags are a set: they come back sorted.
     #[must_use]
     pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
-        self.tags.extend(tags);
+        if self.tags.is_empty() {
+            // A list is taken as it is.
+            self.tags = tags.into_iter().collect();
+        } else {
+            self.tags.extend(tags);
+        }
         self.tags.sort_unstable();
         self.tags.dedup();
         self

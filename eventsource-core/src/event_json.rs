@@ -107,8 +107,8 @@ impl Whole<'_> {
         for (key, value) in self.metadata.into_iter().flatten() {
             metadata = metadata.entry(key, value)?;
         }
-        let event = NewEvent::from_payload(self.event_type, Payload::from_stored(self.payload.get())?)
-            .id(self.event_id)
+        let payload = Payload::from_stored(self.payload.get())?;
+        let event = NewEvent::with_id(self.event_id, self.event_type, payload)
             .schema_version(self.schema_version)
             .tags(self.tags.into_iter().map(Tag::parse).collect::<Result<Vec<_>>>()?)
             .metadata(metadata)

@@ -56,6 +56,7 @@ mod registry;
 mod relay;
 mod repository;
 mod retry;
+mod shared_names;
 mod snapshot;
 mod snapshot_policy;
 mod snapshot_store;
@@ -123,6 +124,7 @@ pub use registry::{
 pub use relay::{Relay, RelayConfig, RelayReport};
 pub use repository::Repository;
 pub use retry::RetryPolicy;
+pub use shared_names::SharedNames;
 pub use snapshot::{Snapshot, SnapshotKey, SnapshotSaved, SnapshotSubject};
 pub use snapshot_policy::SnapshotPolicy;
 pub use snapshot_store::SnapshotStore;

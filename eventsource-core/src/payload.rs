@@ -77,11 +77,11 @@ impl Payload {
     ///
     /// # Errors
     /// `Corrupt` if it is not.
-    pub fn from_stored(json: impl Into<String>) -> Result<Self> {
+    pub fn from_stored(json: impl Into<Arc<str>>) -> Result<Self> {
         let json = json.into();
         serde_json::from_str::<serde::de::IgnoredAny>(&json)
             .map_err(|error| Error::corrupt("a stored payload is not JSON").with_source(error))?;
-        Ok(Self(json.into()))
+        Ok(Self(json))
     }
 
     /// The value as serde_json holds it; none if it can't: a number that is neither a 64-bit integer nor what an `f64`

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    AggregateType, Error, EventId, EventType, Metadata, NewEvent, Payload, Position, RecordedEvent, Result,
-    StreamId, Tag, TenantId, Version,
+    Error, EventId, Metadata, NewEvent, Payload, Position, RecordedEvent, Result, SharedNames, StreamId, Tag,
+    TenantId, Version,
 };
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -22,8 +22,7 @@ pub(crate) struct StoredEvent {
 /// Decodes rows. Names that repeat from row to row are shared.
 #[derive(Default)]
 pub(crate) struct Rows {
-    event_type: Option<EventType>,
-    aggregate_type: Option<AggregateType>,
+    names: SharedNames,
 }
 
 impl Rows {
@@ -33,18 +32,18 @@ impl Rows {
         let stream = match row.try_get::<Option<Uuid>, _>(at + 2).map_err(row_error)? {
             None => None,
             Some(id) => {
-                let aggregate_type = self.aggregate_type(row.try_get(at + 3).map_err(row_error)?)?;
+                let name = row.try_get(at + 3).map_err(row_error)?;
+                let aggregate_type = self.names.aggregate_type(name).map_err(broken)?;
                 let version = Version::try_from(row.try_get::<i64, _>(at + 4).map_err(row_error)?)?;
                 Some((StreamId::new(aggregate_type, id).map_err(broken)?, version))
             }
         };
-        let event_type = self.event_type(row.try_get(at + 5).map_err(row_error)?)?;
+        let event_type = self.names.event_type(row.try_get(at + 5).map_err(row_error)?).map_err(broken)?;
         let schema_version = u32::try_from(row.try_get::<i32, _>(at + 6).map_err(row_error)?)
             .map_err(|_| Error::corrupt("a stored schema version is negative"))?;
         let payload = Payload::from_stored(json_text(row, at + 7)?)?;
         let id = EventId::new(row.try_get(at + 1).map_err(row_error)?).map_err(broken)?;
-        let event = NewEvent::from_payload(event_type, payload)
-            .id(id)
+        let event = NewEvent::with_id(id, event_type, payload)
             .schema_version(schema_version)
             .tags(tags(row, at + 8)?)
             .metadata(metadata(row, at + 11)?)
@@ -55,24 +54,6 @@ impl Rows {
             event: RecordedEvent::new(event, position, stream, recorded_at),
             append_index: row.try_get(at + 16).map_err(row_error)?,
         })
-    }
-
-    fn event_type(&mut self, name: &str) -> Result<EventType> {
-        if let Some(known) = self.event_type.as_ref().filter(|known| known.as_str() == name) {
-            return Ok(known.clone());
-        }
-        let event_type = EventType::new(name).map_err(broken)?;
-        self.event_type = Some(event_type.clone());
-        Ok(event_type)
-    }
-
-    fn aggregate_type(&mut self, name: &str) -> Result<AggregateType> {
-        if let Some(known) = self.aggregate_type.as_ref().filter(|known| known.as_str() == name) {
-            return Ok(known.clone());
-        }
-        let aggregate_type = AggregateType::new(name).map_err(broken)?;
-        self.aggregate_type = Some(aggregate_type.clone());
-        Ok(aggregate_type)
     }
 }
 

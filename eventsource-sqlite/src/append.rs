@@ -13,7 +13,7 @@ use crate::known_tags::KnownTags;
 use crate::outbox::OutboxWriter;
 use crate::pending::Pending;
 use crate::read::event_at;
-use crate::row::{self, Place};
+use crate::row::{self, Place, Rows};
 use crate::search::Window;
 use crate::stream;
 use crate::tags::Tags;
@@ -172,8 +172,9 @@ impl<'c> Appender<'c> {
     fn stored_at(&mut self, append: &Append, first: i64) -> Judgement<Option<Appended>> {
         let mut position = first;
         let mut versions = Vec::new();
+        let mut decoding = Rows::default();
         for (index, (stream, event)) in (0..).zip(append.each_event()) {
-            let Some(stored) = event_at(self.connection, position)? else { return Ok(None) };
+            let Some(stored) = event_at(self.connection, position, &mut decoding)? else { return Ok(None) };
             if stored.append_index != index || !stored.event.records(event, stream) {
                 return Ok(None);
             }

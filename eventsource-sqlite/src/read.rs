@@ -3,7 +3,7 @@ use rusqlite::Connection;
 
 use crate::error::failed;
 use crate::filter::searches;
-use crate::row::{self, Stored};
+use crate::row::{self, Rows, Stored};
 use crate::search::{Parameter, Search, Wanted, Window};
 
 /// The most events of a page, if the caller names no limit.
@@ -47,6 +47,7 @@ fn page_of(
         connection,
         options,
         limit: options.max_events().unwrap_or(PAGE_EVENTS).min(MOST_EVENTS),
+        decoding: Rows::default(),
         events: Vec::new(),
         bytes: 0,
     };
@@ -81,18 +82,23 @@ fn head_and_tags_moved(connection: &Connection) -> rusqlite::Result<(i64, i64)> 
 }
 
 /// The event at a position, if there is one.
-pub(crate) fn event_at(connection: &Connection, position: i64) -> Result<Option<Stored>> {
+pub(crate) fn event_at(
+    connection: &Connection,
+    position: i64,
+    decoding: &mut Rows,
+) -> Result<Option<Stored>> {
     let broken = |error| failed("reading an event", error);
     let statement = format!("SELECT {} FROM main.events AS e WHERE e.global_position = ?", row::COLUMNS);
     let mut statement = connection.prepare_cached(&statement).map_err(broken)?;
     let mut rows = statement.query([position]).map_err(broken)?;
-    rows.next().map_err(broken)?.map(row::decode).transpose()
+    rows.next().map_err(broken)?.map(|row| decoding.decode(row)).transpose()
 }
 
 struct Reading<'c> {
     connection: &'c Connection,
     options: &'c ReadOptions,
     limit: u64,
+    decoding: Rows,
     events: Vec<RecordedEvent>,
     bytes: usize,
 }
@@ -107,7 +113,8 @@ impl Reading<'_> {
         let parameters = rusqlite::params_from_iter(search.parameters().chain([&limit]));
         let mut rows = statement.query(parameters).map_err(broken)?;
         while let Some(row) = rows.next().map_err(broken)? {
-            if self.take(row::decode(row)?) {
+            let stored = self.decoding.decode(row)?;
+            if self.take(stored) {
                 return Ok(true);
             }
         }
@@ -117,7 +124,7 @@ impl Reading<'_> {
     /// Takes what any of the searches yields, in order and each event once; returns whether it stopped early.
     fn merge(&mut self, searches: &[Search<'_>]) -> Result<bool> {
         for position in self.positions(searches).map_err(|error| failed("reading", error))? {
-            let stored = event_at(self.connection, position)?.ok_or_else(|| {
+            let stored = event_at(self.connection, position, &mut self.decoding)?.ok_or_else(|| {
                 eventsource_core::Error::corrupt(format!(
                     "an index names position {position}, which is empty"
                 ))

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    AggregateType, Error, EventId, EventType, Metadata, NewEvent, Payload, Position, RecordedEvent, Result,
-    StreamId, Tag, TenantId, Version,
+    Error, EventId, Metadata, NewEvent, Payload, Position, RecordedEvent, Result, SharedNames, StreamId, Tag,
+    TenantId, Version,
 };
 use rusqlite::types::{FromSql, ToSql, ValueRef};
 use rusqlite::{Row, Statement};
@@ -64,35 +64,43 @@ pub(crate) fn bind(
     Ok(event.byte_count())
 }
 
-/// The event that a row of [`COLUMNS`] holds.
-pub(crate) fn decode(row: &Row<'_>) -> Result<Stored> {
-    let position = column::<i64>(row, 0)?;
-    decode_at(row, position).map_err(|error| {
-        Error::corrupt(format!("the event at position {position} can't be decoded")).with_source(error)
-    })
+/// Decodes rows. Names that repeat from row to row are shared.
+#[derive(Default)]
+pub(crate) struct Rows {
+    names: SharedNames,
 }
 
-fn decode_at(row: &Row<'_>, position: i64) -> Result<Stored> {
-    let payload = Payload::from_stored(text(row, 16)?)?;
-    let tags = decode_tags(text(row, 12)?)?;
-    let bytes = payload.as_json().len() + text(row, 12)?.len() + 256;
-    let (metadata, entries_bytes) = decode_metadata(row)?;
-    let event = NewEvent::from_payload(EventType::new(text(row, 5)?)?, payload)
-        .id(EventId::new(uuid(row, 1)?)?)
-        .schema_version(column(row, 6)?)
-        .tags(tags)
-        .metadata(metadata)
-        .occurred_at(time(row, 13)?)?;
-    let stream = match optional_uuid(row, 2)? {
-        None => None,
-        Some(id) => {
-            let stream = StreamId::new(AggregateType::new(text(row, 3)?)?, id)?;
-            Some((stream, Version::try_from(column::<i64>(row, 4)?)?))
-        }
-    };
-    let position = Position::try_from(position)?;
-    let event = RecordedEvent::new(event, position, stream, time(row, 14)?);
-    Ok(Stored { event, append_index: column(row, 15)?, bytes: bytes + entries_bytes })
+impl Rows {
+    /// The event that a row of [`COLUMNS`] holds.
+    pub(crate) fn decode(&mut self, row: &Row<'_>) -> Result<Stored> {
+        let position = column::<i64>(row, 0)?;
+        self.decode_at(row, position).map_err(|error| {
+            Error::corrupt(format!("the event at position {position} can't be decoded")).with_source(error)
+        })
+    }
+
+    fn decode_at(&mut self, row: &Row<'_>, position: i64) -> Result<Stored> {
+        let payload = Payload::from_stored(text(row, 16)?)?;
+        let tags = text(row, 12)?;
+        let bytes = payload.as_json().len() + tags.len() + 256;
+        let (metadata, entries_bytes) = decode_metadata(row)?;
+        let event_type = self.names.event_type(text(row, 5)?)?;
+        let event = NewEvent::with_id(EventId::new(uuid(row, 1)?)?, event_type, payload)
+            .schema_version(column(row, 6)?)
+            .tags(decode_tags(tags)?)
+            .metadata(metadata)
+            .occurred_at(time(row, 13)?)?;
+        let stream = match optional_uuid(row, 2)? {
+            None => None,
+            Some(id) => {
+                let stream = StreamId::new(self.names.aggregate_type(text(row, 3)?)?, id)?;
+                Some((stream, Version::try_from(column::<i64>(row, 4)?)?))
+            }
+        };
+        let position = Position::try_from(position)?;
+        let event = RecordedEvent::new(event, position, stream, time(row, 14)?);
+        Ok(Stored { event, append_index: column(row, 15)?, bytes: bytes + entries_bytes })
+    }
 }
 
 fn decode_metadata(row: &Row<'_>) -> Result<(Metadata, usize)> {
@@ -155,9 +163,19 @@ fn decode_tags(json: &str) -> Result<Vec<Tag>> {
     if json == "[]" {
         return Ok(Vec::new());
     }
+    if let Some(texts) = plain_texts(json) {
+        return texts.map(Tag::parse).collect();
+    }
     let tags: Vec<Cow<'_, str>> = serde_json::from_str(json)
         .map_err(|error| Error::corrupt("stored tags are no list of text").with_source(error))?;
     tags.into_iter().map(Tag::parse).collect()
+}
+
+/// The texts of a list as [`encode_tags`] writes it, if none of them is escaped: nearly always.
+fn plain_texts(json: &str) -> Option<impl Iterator<Item = &str>> {
+    let texts = json.strip_prefix("[\"")?.strip_suffix("\"]")?.split("\",\"");
+    let is_plain = !json.contains('\\') && texts.clone().all(|text| !text.contains('"'));
+    is_plain.then_some(texts)
 }
 
 pub(crate) fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T> {

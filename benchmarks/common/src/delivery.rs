@@ -70,6 +70,8 @@ pub(crate) async fn delivery<S: System>(store: Arc<S>, task: &Task) -> Result<Ou
             let result = store.append(stream, expected, vec![event]).await;
             let now = Instant::now();
             noted.lock().unwrap_or_else(PoisonError::into_inner).insert(number, now);
+            // An application awaits something between two appends. A store that never waits would leave the follower out.
+            tokio::task::yield_now().await;
             (caller, result.map(|()| 1))
         }
     })
