@@ -92,8 +92,10 @@ pub(crate) struct Branch {
     pub(crate) condition: String,
     /// The column that holds the position.
     pub(crate) position: &'static str,
+    /// The column that the index begins with which is to be used, and the value that it has in this branch.
+    lead: Option<(&'static str, String)>,
     /// The columns that its index is sorted by; in the branch, their order is log order.
-    pub(crate) order: &'static [&'static str],
+    order: Vec<&'static str>,
 }
 
 impl Branch {
@@ -101,7 +103,28 @@ impl Branch {
     pub(crate) fn order_by(&self, direction: &str) -> String {
         self.order.iter().map(|column| format!("{column} {direction}")).collect::<Vec<_>>().join(", ")
     }
+
+    /// The condition, and that the position lies behind `after` and not behind `until`.
+    ///
+    /// Where a column leads, row comparisons, because only the index that begins with it can do them: a plan for any
+    /// value would otherwise walk through the log in the hope to meet a page of what is rare.
+    pub(crate) fn between(&self, after: &str, until: Option<&str>) -> String {
+        let Self { condition, position, .. } = self;
+        match (&self.lead, until) {
+            (Some((column, value)), until) => {
+                let (columns, until) = (format!("({column}, {position})"), until.unwrap_or(LAST));
+                format!("{condition} AND {columns} > ({value}, {after}) AND {columns} <= ({value}, {until})")
+            }
+            (None, Some(until)) => {
+                format!("{condition} AND {position} > {after} AND {position} <= {until}")
+            }
+            (None, None) => format!("{condition} AND {position} > {after}"),
+        }
+    }
 }
+
+/// No position lies behind it.
+const LAST: &str = "9223372036854775807";
 
 /// The events of a stream between two versions.
 ///
@@ -134,7 +157,8 @@ impl<V: Values> Branches<'_, V> {
         let mut branches = Vec::new();
         for item in items {
             let types: Vec<&EventType> = item.event_type_set().iter().collect();
-            if item.tag_set().is_empty() && types.len() <= MOST_TYPE_BRANCHES {
+            let is_led_by_type = item.tag_set().is_empty() && filter.scope().tenant().is_none();
+            if is_led_by_type && types.len() <= MOST_TYPE_BRANCHES {
                 for one in types.chunks(1) {
                     branches.push(self.branch(filter, Some(item), one)?);
                 }
@@ -154,12 +178,12 @@ impl<V: Values> Branches<'_, V> {
         let schema = self.schema;
         let mut from = String::new();
         let mut conditions = Vec::new();
-        let (mut position, mut order): (_, &[_]) = ("e.global_position", &["e.global_position"]);
+        let mut position = "e.global_position";
         for (number, tag) in item.into_iter().flat_map(FilterItem::tag_set).enumerate() {
             let value = self.values.text(tag.as_str())?;
             if number == 0 {
                 let _ = write!(from, "{schema}.event_tags t0");
-                (position, order) = ("t0.position", &["t0.position"]);
+                position = "t0.position";
             } else {
                 let _ =
                     write!(from, " JOIN {schema}.event_tags t{number} ON t{number}.position = t0.position");
@@ -171,20 +195,45 @@ impl<V: Values> Branches<'_, V> {
         } else {
             let _ = write!(from, " JOIN {schema}.events e ON e.global_position = t0.position");
         }
-        let is_led_by_tag = item.is_some_and(|item| !item.tag_set().is_empty() && has_payload(item));
-        self.scope(filter, if is_led_by_tag { LOOKED_AT } else { LOOKED_UP }, &mut conditions)?;
-        self.event_types(types, &mut conditions)?;
+        // A tag leads by itself: its table has one index.
+        let lead = if conditions.is_empty() { self.lead(filter, types)? } else { None };
+        let leads = lead.as_ref().map(|(column, _)| *column);
+        if let Some(column) = leads {
+            // Said aloud: some of these indexes hold no NULLs, and the planner can't tell it from a row comparison.
+            conditions.push(format!("{column} IS NOT NULL"));
+        }
+        self.scope(filter, leads, &mut conditions)?;
+        if leads.is_none() {
+            self.event_types(types, &mut conditions)?;
+        } else if leads != Some(EVENT_TYPE) && !types.is_empty() {
+            let mut looked_at = Vec::new();
+            self.event_types(types, &mut looked_at)?;
+            conditions.push(format!("({}) IS TRUE", all_of(&looked_at)));
+        }
         if let Some(item) = item {
             self.payload(item, &mut conditions)?;
         }
-        Ok(Branch { from, condition: all_of(&conditions), position, order })
+        let order = leads.into_iter().chain([position]).collect();
+        Ok(Branch { from, condition: all_of(&conditions), position, lead, order })
+    }
+
+    /// What narrows a branch without tags most, as far as one can tell without looking: a tenant has little of all
+    /// tenants' log, an event type little of its aggregate type's.
+    fn lead(&mut self, filter: &Filter, types: &[&EventType]) -> Result<Option<(&'static str, String)>> {
+        let scope = filter.scope();
+        Ok(match (scope.tenant(), types, scope.aggregate_type()) {
+            (Some(tenant), ..) => Some((TENANT, self.values.uuid(tenant.as_uuid())?)),
+            (None, [one], _) => Some((EVENT_TYPE, self.values.text(one.as_str())?)),
+            (None, _, Some(name)) => Some((AGGREGATE_TYPE, self.values.text(name.as_str())?)),
+            (None, _, None) => None,
+        })
     }
 
     /// A stream is narrow enough: everything else is looked at event by event, in the order of its versions. Which ones
     /// is the caller's to add ([`in_versions`]).
     fn in_stream(&mut self, filter: &Filter) -> Result<Branch> {
         let mut conditions = Vec::new();
-        self.scope(filter, LOOKED_AT, &mut conditions)?;
+        self.scope(filter, None, &mut conditions)?;
         if let Some(items) = filter.items() {
             let mut any = Vec::new();
             for item in items {
@@ -205,7 +254,8 @@ impl<V: Values> Branches<'_, V> {
             from: format!("{}.events e", self.schema),
             condition: all_of(&conditions),
             position: "e.global_position",
-            order: &["e.aggregate_id", "e.aggregate_type", "e.version"],
+            lead: None,
+            order: vec!["e.aggregate_id", "e.aggregate_type", "e.version"],
         })
     }
 
@@ -213,14 +263,15 @@ impl<V: Values> Branches<'_, V> {
         Ok(self.values.text(tag.as_str())? + "::text")
     }
 
-    fn scope(&mut self, filter: &Filter, equals: &str, conditions: &mut Vec<String>) -> Result<()> {
+    /// All of the scope but what leads.
+    fn scope(&mut self, filter: &Filter, leads: Option<&str>, conditions: &mut Vec<String>) -> Result<()> {
         let scope = filter.scope();
-        if let Some(tenant) = scope.tenant() {
-            conditions.push(format!("e.tenant_id {equals} {}", self.values.uuid(tenant.as_uuid())?));
+        if let Some(tenant) = scope.tenant().filter(|_| leads != Some(TENANT)) {
+            conditions.push(format!("{TENANT} {LOOKED_AT} {}", self.values.uuid(tenant.as_uuid())?));
         }
-        if let Some(aggregate_type) = scope.aggregate_type() {
+        if let Some(aggregate_type) = scope.aggregate_type().filter(|_| leads != Some(AGGREGATE_TYPE)) {
             conditions
-                .push(format!("e.aggregate_type {equals} {}", self.values.text(aggregate_type.as_str())?));
+                .push(format!("{AGGREGATE_TYPE} {LOOKED_AT} {}", self.values.text(aggregate_type.as_str())?));
         }
         if let Some(from) = scope.occurred_from() {
             conditions.push(format!("e.timestamp >= {}", self.values.time(from)?));
@@ -234,14 +285,14 @@ impl<V: Values> Branches<'_, V> {
     fn event_types(&mut self, types: &[&EventType], conditions: &mut Vec<String>) -> Result<()> {
         match types {
             [] => {}
-            [one] => conditions.push(format!("e.event_type = {}", self.values.text(one.as_str())?)),
+            [one] => conditions.push(format!("{EVENT_TYPE} = {}", self.values.text(one.as_str())?)),
             several => {
                 let values = several
                     .iter()
                     .map(|each| self.values.text(each.as_str()))
                     .collect::<Result<Vec<_>>>()?
                     .join(", ");
-                conditions.push(format!("e.event_type IN ({values})"));
+                conditions.push(format!("{EVENT_TYPE} IN ({values})"));
             }
         }
         Ok(())
@@ -278,8 +329,9 @@ impl<V: Values> Branches<'_, V> {
     }
 }
 
-/// Equal, and an index may lead to it.
-const LOOKED_UP: &str = "=";
+const TENANT: &str = "e.tenant_id";
+const EVENT_TYPE: &str = "e.event_type";
+const AGGREGATE_TYPE: &str = "e.aggregate_type";
 /// Equal, which no index can look up: for what is narrow enough by another. A planner whose statistics are old would
 /// otherwise read all that a tenant has.
 const LOOKED_AT: &str = "IS NOT DISTINCT FROM";
@@ -315,8 +367,8 @@ pub(crate) fn first_match(
     let union = branches
         .iter()
         .map(|branch| {
-            let Branch { from, condition, position, .. } = branch;
-            format!("SELECT {position} AS position FROM {from} WHERE {condition} AND {position} > $2")
+            let Branch { from, position, .. } = branch;
+            format!("SELECT {position} AS position FROM {from} WHERE {}", branch.between("$2", None))
         })
         .collect::<Vec<_>>()
         .join(" UNION ALL ");

@@ -49,7 +49,7 @@ impl Log {
         let mut snapshot = None;
         {
             let mut rows = sqlx::query_with(AssertSqlSafe(sql), values.0)
-                .persistent(self.is_preparing())
+                .persistent(self.is_preparing() && !is_planned_by_value(filter))
                 .fetch(&mut *connection);
             let mut decoder = Rows::default();
             let mut bytes = 0;
@@ -137,11 +137,7 @@ impl Log {
         let mut branches =
             Branches { schema: &self.schema, index: &self.payload_index, values: &mut values }.of(filter)?;
         for branch in &mut branches {
-            let Branch { condition, position, .. } = branch;
-            condition.push_str(&format!(" AND {position} > {after}"));
-            if let Some(until) = &until {
-                condition.push_str(&format!(" AND {position} <= {until}"));
-            }
+            branch.condition = branch.between(&after, until.as_deref());
         }
         if let Some(stream) = filter.scope().stream() {
             // Paging by position alone would walk a long stream from its beginning for every page. The event that the
@@ -209,4 +205,10 @@ impl Log {
             format!("SELECT snapshot.*, e.* FROM ({snapshot}) AS snapshot LEFT JOIN ({events}) AS e ON true");
         Ok((sql, values))
     }
+}
+
+/// Whether the plan depends on the values: of several tags the rarest is to lead, and only statistics know which it is. A
+/// statement that is kept would soon have a plan for any values.
+fn is_planned_by_value(filter: &Filter) -> bool {
+    filter.items().is_some_and(|items| items.iter().any(|item| item.tag_set().len() > 1))
 }
