@@ -33,7 +33,17 @@ struct Inner {
     message: Cow<'static, str>,
     conflict: Option<Conflict>,
     refusal: Option<ViewRefusal>,
+    duration: Lasts,
     source: Option<Arc<dyn StdError + Send + Sync + 'static>>,
+}
+
+/// For how long it goes wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lasts {
+    /// Who can tell.
+    Perhaps,
+    /// Until the store is opened again.
+    UntilReopened,
 }
 
 /// What went wrong, and with it: what is known about the data.
@@ -74,10 +84,18 @@ impl Error {
     }
 
     /// True if the same call, with the same event ids, may succeed later: [`ErrorKind::Unavailable`] and
-    /// [`ErrorKind::OutcomeUnknown`]. A conflict is not: whoever decided must read and decide again.
+    /// [`ErrorKind::OutcomeUnknown`], unless the store [is closed](Self::is_closed). A conflict is not: whoever decided must
+    /// read and decide again.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown)
+        matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown) && !self.is_closed()
+    }
+
+    /// True if the store is closed, or has failed so that it has to be opened again: it never answers any more. The kind is
+    /// [`ErrorKind::Unavailable`] then.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.duration == Lasts::UntilReopened
     }
 
     /// What stood in the way, if this is a conflict.
@@ -110,6 +128,14 @@ impl Error {
         Self::of(ErrorKind::Unavailable, message)
     }
 
+    /// An error of [`ErrorKind::Unavailable`] that [says](Self::is_closed) that trying again makes no sense: the store is
+    /// closed, or works again only when it is opened again.
+    pub fn closed(message: impl Into<Cow<'static, str>>) -> Self {
+        let mut error = Self::unavailable(message);
+        error.0.duration = Lasts::UntilReopened;
+        error
+    }
+
     /// An error of [`ErrorKind::OutcomeUnknown`].
     pub fn outcome_unknown(message: impl Into<Cow<'static, str>>) -> Self {
         Self::of(ErrorKind::OutcomeUnknown, message)
@@ -132,7 +158,8 @@ impl Error {
     }
 
     fn of(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), conflict: None, refusal: None, source: None }))
+        let (message, duration) = (message.into(), Lasts::Perhaps);
+        Self(Box::new(Inner { kind, message, conflict: None, refusal: None, duration, source: None }))
     }
 }
 

@@ -6,15 +6,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use eventsource_consumers::{Consumer, Start, Subscription, each_event};
 use eventsource_core::{
-    Append, Appended, CheckpointStore, ConsumerName, ErrorKind, EventStore, ExpectedVersion, Filter,
-    HandlerError, LeaseKey, Leases, LogIdentity, MemberId, NewEvent, Position, ReadOptions, RecordedEvent,
-    StreamId,
+    Append, Appended, CheckpointStore, ConsumerName, ErrorKind, EventBus, EventStore, ExpectedVersion,
+    Filter, HandlerError, LeaseKey, Leases, LogIdentity, MemberId, NewEvent, Position, ReadOptions,
+    RecordedEvent, Relay, RelayConfig, StreamId,
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use self::disk::Disk;
@@ -353,6 +355,41 @@ async fn after_a_flush_that_failed_nothing_is_written_or_told() {
     assert!(store.append(first).await.unwrap().replayed);
     store.append(lost).await.unwrap();
     store.close().await.unwrap();
+}
+
+/// Whoever tried again would do so for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_flush_that_failed_consumers_and_relays_end() {
+    let ground = Ground::new().await;
+    let (disk, store) = (&ground.disk, &ground.store);
+    let handled = Arc::new(Notify::new());
+    let handler = each_event({
+        let handled = handled.clone();
+        move |_, _| {
+            handled.notify_one();
+            async { Ok(()) }
+        }
+    });
+    let consumer = tokio::spawn(Consumer::new("consumer", store.clone()).unwrap().run(handler));
+    let mut events = Subscription::new(store.clone()).start(Start::End).poll_interval(LONG * 10);
+    let subscription = tokio::spawn(async move { while events.next().await.is_ok() {} });
+    let relay =
+        Relay::new(Arc::new(store.clone()), Arc::new(EventBus::new()), RelayConfig::new("relay")).unwrap();
+    let relay = tokio::spawn(async move { relay.run(std::future::pending()).await });
+    store.append(one("Flushed")).await.unwrap();
+    timeout(LONG, handled.notified()).await.unwrap();
+    disk.break_down();
+    assert_eq!(store.append(one("Lost")).await.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+    disk.repair();
+    for refused in [store.append(one("More")).await.unwrap_err(), store.head().await.unwrap_err()] {
+        assert!(refused.kind() == ErrorKind::Unavailable && !refused.is_retryable(), "{refused:?}");
+    }
+    let ended = timeout(LONG, consumer).await.unwrap().unwrap().unwrap_err();
+    assert!(ended.to_string().contains("until the store is reopened"), "{ended:?}");
+    let ended = timeout(LONG, relay).await.unwrap().unwrap().unwrap_err();
+    assert!(ended.to_string().contains("until the store is reopened"), "{ended:?}");
+    timeout(LONG, subscription).await.unwrap().unwrap();
+    assert!(store.close().await.is_err());
 }
 
 fn log_id_of(path: &Path) -> eventsource_core::LogId {
