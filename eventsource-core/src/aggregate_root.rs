@@ -60,6 +60,13 @@ impl<A: Aggregate> AggregateRoot<A> {
         self.stored_version
     }
 
+    /// Where the last of its stored events lies, for who waits until a view holds it; none if it was never stored. Others'
+    /// events may lie behind it that were appended together with it.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        self.stored_at.map(|at| at.position)
+    }
+
     /// Decides and applies; what follows is saved by [`Repository::save`](crate::Repository::save).
     ///
     /// # Errors
