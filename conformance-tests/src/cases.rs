@@ -53,6 +53,7 @@ pub mod reopening;
 pub mod repositories;
 pub mod sharing;
 pub mod snapshots;
+pub mod stale;
 pub mod subscription;
 pub mod tenancy;
 pub mod tenant_snapshots;

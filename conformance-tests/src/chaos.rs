@@ -35,8 +35,9 @@ use crate::{CaseResult, Cx, Failure};
 pub(crate) const LEASE: Duration = Duration::from_millis(900);
 /// How long a pause takes: others have taken over before it ends.
 pub(crate) const PAUSE: Duration = Duration::from_millis(2_200);
-/// How long nothing may happen at all before nothing ever will.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long nothing may happen at all before nothing ever will. The case's own time limit comes later, so that a failure says
+/// what was waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// For how long the environment asks for trouble, in place of the case's own; not at all if nothing.
 pub(crate) fn asked_for() -> Duration {

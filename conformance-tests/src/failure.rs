@@ -1,34 +1,76 @@
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
+
+use crate::witness::Verdict;
 
 /// What a case comes to.
 pub type CaseResult<T = ()> = Result<T, Failure>;
 
 /// Why a case failed, and where. Every error becomes one by `?`, which notes the line.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Failure {
     message: String,
-    at: &'static Location<'static>,
+    kind: FailureKind,
+    /// Nowhere for a panic, which has told its place itself, and for what no line of a case has failed with.
+    at: Option<&'static Location<'static>>,
+}
+
+/// What a failure says about the promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The promise is broken: an assertion of the case failed, it says so itself, or the witness does.
+    Judged,
+    /// Something that the case called failed. That may be how a broken promise shows, or something else.
+    Erred,
+    /// The case had not ended when its time was over.
+    TimedOut,
+    /// The case was not begun: there was no store for it.
+    NotBegun,
 }
 
 impl Failure {
-    /// A failure that this sentence describes.
+    /// A failure that this sentence describes: the promise is broken.
     #[track_caller]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), at: Location::caller() }
+        Self { message: message.into(), kind: FailureKind::Judged, at: Some(Location::caller()) }
+    }
+
+    /// A failure at no line of the case.
+    pub(crate) fn nowhere(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind, at: None }
+    }
+
+    /// The same of another kind.
+    pub(crate) fn of_kind(self, kind: FailureKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// What it says about the promise.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        self.kind
     }
 }
 
-impl<E: Error> From<E> for Failure {
+impl<E: Error + 'static> From<E> for Failure {
     #[track_caller]
     fn from(error: E) -> Self {
-        Self { message: format!("{error:?}"), at: Location::caller() }
+        let witness = (&error as &dyn Any).is::<Verdict>();
+        let kind = if witness { FailureKind::Judged } else { FailureKind::Erred };
+        Self { message: format!("{error:?}"), kind, at: Some(Location::caller()) }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}:{})", self.message, self.at.file(), self.at.line())
+        f.write_str(&self.message)?;
+        match self.at {
+            Some(at) => write!(f, " ({}:{})", at.file(), at.line()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -26,6 +26,6 @@ pub mod witness;
 mod workload;
 
 pub use case::{Body, Case, Group};
-pub use failure::{CaseResult, Failure};
+pub use failure::{CaseResult, Failure, FailureKind};
 pub use harness::{Fixture, Harness, Held, Log, Setup, Stores, View};
 pub use run::{Cx, judge, judge_for, run, seed};

@@ -1,5 +1,6 @@
 use std::any::Any;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -8,10 +9,13 @@ use eventsource_core::{
     Capability, CheckpointStore, DeadLetters, EventStore, Leases, LogIdentity, Result, SnapshotStore,
     TenantId,
 };
+use futures_util::FutureExt as _;
 use tokio::runtime;
 use uuid::Uuid;
 
-use crate::{Body, Case, CaseResult, Failure, Fixture, Harness, Log, Setup, Stores, View, chaos, child};
+use crate::{
+    Body, Case, CaseResult, Failure, FailureKind, Fixture, Harness, Log, Setup, Stores, View, chaos, child,
+};
 
 /// How long a case may take before it has failed.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -218,8 +222,8 @@ pub fn run(harness: impl Harness, group: &str, case: &str) {
 /// Whether a case holds for a backend; if not, why. A missing capability swaps in its refusal.
 ///
 /// # Errors
-/// The failure's text: an error, a broken assertion, or that it took too long.
-pub fn judge(harness: Arc<dyn Harness>, case: &Case, seed: u64) -> Result<(), String> {
+/// The failure: an error, a broken assertion, or that it took too long; its kind tells them apart.
+pub fn judge(harness: Arc<dyn Harness>, case: &Case, seed: u64) -> CaseResult {
     let body = case.body_for(harness.lacks());
     judge_for(harness, &case.name(), body, seed, chaos::asked_for())
 }
@@ -235,36 +239,51 @@ pub fn judge_for(
     body: Body,
     seed: u64,
     trouble: Duration,
-) -> Result<(), String> {
+) -> CaseResult {
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .enable_all()
         .build()
-        .map_err(|error| format!("no runtime: {error}"))?;
+        .map_err(|error| Failure::nowhere(FailureKind::NotBegun, format!("no runtime: {error}")))?;
     let case = name.to_owned();
     // A task of its own, waited for outside the runtime: also a body that never lets go of any thread, so that the
     // runtime's own timers stand still, runs into the time limit.
     let task = runtime.spawn(async move {
-        let fixture = harness.fresh(Setup::default()).await?;
-        let cx = Cx { harness, fixture: Arc::new(fixture), case, seed, trouble };
+        let fixture = Arc::new(begin(&*harness).await?);
+        let cx = Cx { harness, fixture, case, seed, trouble };
         let verdict = body(cx.clone()).await;
-        cx.store().close().await?;
-        cx.log().remove().await?;
-        verdict
+        let ended = async {
+            cx.store().close().await?;
+            CaseResult::Ok(cx.log().remove().await?)
+        };
+        // What the case says comes first: a store that can't be closed may be what has become of it.
+        verdict.and(ended.await)
     });
     let limit = TIMEOUT + trouble * 8;
     let (tell, told) = mpsc::channel();
     runtime.spawn(async move {
         let _ = tell.send(match task.await {
-            Err(error) if error.is_panic() => Err(message_of(&*error.into_panic())),
-            Err(error) => Err(error.to_string()),
-            Ok(verdict) => verdict.map_err(|failure| failure.to_string()),
+            Err(error) if error.is_panic() => {
+                Err(Failure::nowhere(FailureKind::Judged, message_of(&*error.into_panic())))
+            }
+            Err(error) => Err(error.into()),
+            Ok(verdict) => verdict,
         });
     });
-    let verdict =
-        told.recv_timeout(limit).unwrap_or_else(|_| Err(format!("not done within {} s", limit.as_secs())));
+    let verdict = told.recv_timeout(limit).unwrap_or_else(|_| {
+        Err(Failure::nowhere(FailureKind::TimedOut, format!("not done within {} s", limit.as_secs())))
+    });
     runtime.shutdown_timeout(Duration::from_secs(5));
     verdict
+}
+
+/// The empty log that the case is given. Whatever fails here says nothing about the promise.
+async fn begin(harness: &dyn Harness) -> CaseResult<Fixture> {
+    let not_begun = |text| Failure::nowhere(FailureKind::NotBegun, text);
+    match AssertUnwindSafe(harness.fresh(Setup::default())).catch_unwind().await {
+        Ok(fixture) => fixture.map_err(|error| not_begun(format!("{error:?}"))),
+        Err(panic) => Err(not_begun(message_of(&*panic))),
+    }
 }
 
 /// The seed that the environment asks for, else a new one.

@@ -1,17 +1,22 @@
 //! Keepers of checkpoints, dead letters and leases that are broken on purpose, each with the case that must catch it.
 
+#[path = "support/caught.rs"]
+mod caught;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use conformance_tests::{Case, Fixture, Harness, Setup, Stores, judge};
+use conformance_tests::{Case, Fixture, Harness, Setup, Stores};
 use eventsource_core::{
-    Capability, Checkpoint, CheckpointSave, CheckpointStore, ConsumerName, DeadLetter, DeadLetterKey,
-    DeadLetterQuery, DeadLetters, EventStore as _, FencingToken, Filter, Lease, LeaseKey, Leases, LogId,
-    LogIdentity, MemberId, NewDeadLetter, Position, ReadOptions, Result,
+    Capability, Checkpoint, CheckpointSave, CheckpointStore, Clock as _, ConsumerName, DeadLetter,
+    DeadLetterKey, DeadLetterQuery, DeadLetters, EventStore as _, FencingToken, Filter, Lease, LeaseKey,
+    Leases, LogId, LogIdentity, MemberId, NewDeadLetter, Position, ReadOptions, Result, SystemClock,
 };
 use eventsource_memory::MemoryStore;
+
+use caught::is_caught;
 
 /// What is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +35,10 @@ enum Defect {
     SavesNothing,
     /// Saves the head: everything counts as done before it is handled.
     SavesTheHead,
+    /// Lists every checkpoint as if its consumer had done everything.
+    ListsTheHead,
+    /// Lists every checkpoint as if it had been saved just now.
+    ListsTheTime,
     /// Acknowledges a parked event, and keeps nothing.
     ParksNothing,
     /// Says that an event is parked behind another, and keeps nothing.
@@ -59,12 +68,16 @@ enum Defect {
 }
 
 macro_rules! mutants {
-    ($($defect:ident: $($group:ident::$case:ident),+;)+) => {
+    ($($defect:ident: $($group:ident::$case:ident $(says $text:literal)?),+;)+) => {
         $(
             #[test]
             #[expect(non_snake_case, reason = "the test is named after the defect")]
             fn $defect() {
-                $( is_caught(Defect::$defect, stringify!($group), stringify!($case)); )+
+                let (whole, broken) = (Arc::new(Mutants(Defect::None)), Arc::new(Mutants(Defect::$defect)));
+                $(
+                    let case = Case::find(stringify!($group), stringify!($case));
+                    is_caught(whole.clone(), broken.clone(), &case, &[$($text)?]);
+                )+
             }
         )+
     };
@@ -88,6 +101,13 @@ mutants! {
     SavesTheHead:
         consumer::stopping_finishes_and_records_what_is_in_hand,
         failure_policy::a_consumer_that_stops_stays_before_the_event;
+    ListsTheHead:
+        stale::events_that_wait_make_a_checkpoint_stale,
+        group::a_groups_lag_counts_what_its_partitions_have_not_done,
+        group::waiting_for_a_group_waits_for_all_its_partitions;
+    ListsTheTime:
+        stale::events_that_wait_make_a_checkpoint_stale,
+        stale::a_checkpoint_that_is_not_of_this_log_is_stale;
     ParksNothing:
         dead_letters::a_parked_event_comes_back_with_its_error,
         failure_policy::a_parked_event_lets_all_others_pass;
@@ -122,16 +142,6 @@ mutants! {
         leases::a_renewed_lease_holds_under_the_same_token;
     NeverForgetsMembers:
         leases::members_are_known_until_they_expire;
-}
-
-/// The case holds for the whole keeper, and fails for the broken one.
-#[track_caller]
-fn is_caught(defect: Defect, group: &str, case: &str) {
-    let case = Case::find(group, case);
-    if let Err(failure) = judge(Arc::new(Mutants(Defect::None)), &case, 1) {
-        panic!("{} fails for the keeper that is not broken: {failure}", case.name());
-    }
-    assert!(judge(Arc::new(Mutants(defect)), &case, 1).is_err(), "{} does not see {defect:?}", case.name());
 }
 
 struct Mutants(Defect);
@@ -232,7 +242,15 @@ impl CheckpointStore for Mutant {
     }
 
     async fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
-        self.store.checkpoints().await
+        let (head, mut listed) = (self.store.head().await?, self.store.checkpoints().await?);
+        for checkpoint in &mut listed {
+            match self.defect {
+                Defect::ListsTheHead => checkpoint.position = head,
+                Defect::ListsTheTime => checkpoint.updated_at = SystemClock.now(),
+                _ => {}
+            }
+        }
+        Ok(listed)
     }
 
     async fn delete_checkpoint(&self, consumer: &ConsumerName) -> Result<bool> {

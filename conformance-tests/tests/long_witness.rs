@@ -1,8 +1,8 @@
 //! A minute of trouble, on all stores at once: 64 writers, and groups and relays whose members are killed, paused past their
 //! lease and restarted at random. The witness judges what is left.
 //!
-//! `CONTRACT_WITNESS_SECONDS` is how long, 60 unless told; `CONTRACT_SEED` decides what is random. A name or a part of it
-//! runs only what has it.
+//! `CONTRACT_WITNESS_SECONDS` is how long, 60 unless told; `CONTRACT_SEED` decides what is random. Names, `--exact`,
+//! `--skip` and `--list` mean what they mean to any test.
 
 #[path = "support/jetstream.rs"]
 mod jetstream;
@@ -10,6 +10,8 @@ mod jetstream;
 mod memory;
 #[path = "support/postgres.rs"]
 mod postgres;
+#[path = "support/selection.rs"]
+mod selection;
 #[path = "support/sqlite.rs"]
 mod sqlite;
 
@@ -23,6 +25,7 @@ use eventsource_postgres::CommitMode;
 
 use memory::Memory;
 use postgres::Postgres;
+use selection::Selection;
 use sqlite::Sqlite;
 
 /// What is run on every store: groups and relays in processes, where there can be several, else in tasks.
@@ -45,23 +48,23 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let selection = match Selection::parse(std::env::args().skip(1)) {
+        Ok(selection) => selection,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            return ExitCode::from(101);
+        }
+    };
     let trials =
         TRIALS.iter().map(|(store, group, case)| (*store, *group, format!("{store}::{group}::{case}")));
-    let trials: Vec<_> = trials
-        .filter(|(.., name)| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str())))
-        .collect();
-    if arguments.iter().any(|argument| argument == "--list") {
+    let trials: Vec<_> = trials.filter(|(.., name)| selection.takes(name)).collect();
+    if selection.is_list() {
         trials.iter().for_each(|(.., name)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
-    if trials.is_empty() {
-        println!("no trial is called like that: {wanted:?}");
-        return ExitCode::FAILURE;
-    }
+    let (count, filtered_out) = (trials.len(), TRIALS.len() - trials.len());
     let seed = conformance_tests::seed();
-    println!("\nrunning {} trials at once for {:?}, seed {seed:#x}", trials.len(), duration());
+    println!("\nrunning {count} trials at once for {:?}, seed {seed:#x}", duration());
     let running = trials.into_iter().map(|(store, group, name)| {
         thread::spawn(move || {
             let begun = Instant::now();
@@ -79,13 +82,17 @@ fn main() -> ExitCode {
                 println!("trial {name} ... FAILED after {} s: {failure}", time.as_secs());
                 println!(
                     "    repeat: CONTRACT_SEED={seed:#x} CONTRACT_WITNESS_SECONDS={} cargo test \
-                     -p conformance-tests --features nats-server --test long_witness -- {name}",
+                     -p conformance-tests --features nats-server --test long_witness -- {name} --exact",
                     duration().as_secs(),
                 );
             }
         }
     }
-    println!("\ntest result: {}. {failed} failed", if failed == 0 { "ok" } else { "FAILED" });
+    println!(
+        "\ntest result: {}. {} passed; {failed} failed; {filtered_out} filtered out",
+        if failed == 0 { "ok" } else { "FAILED" },
+        count - failed,
+    );
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(101) }
 }
 

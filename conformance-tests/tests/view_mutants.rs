@@ -1,12 +1,15 @@
 //! Exactly-once views that are broken on purpose, each with the case that must catch it. They are wrapped around SQLite's.
 
+#[path = "support/caught.rs"]
+mod caught;
 #[path = "views/sqlite.rs"]
 mod view;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conformance_tests::{Case, Fixture, Harness, Log, Setup, Stores, View, judge};
+use caught::is_caught;
+use conformance_tests::{Case, Fixture, Harness, Log, Setup, Stores, View};
 use eventsource_core::{
     Capability, CheckpointSave, CheckpointStore as _, ConsumerName, DeadLetterQuery, DeadLetterState,
     DeadLetters as _, Delivery, DeliveryError, DeliveryFailure, Error, EventId, EventStoreExt as _, Filter,
@@ -40,12 +43,16 @@ enum Defect {
 }
 
 macro_rules! mutants {
-    ($($defect:ident: $($case:ident),+;)+) => {
+    ($($defect:ident: $($case:ident $(says $text:literal)?),+;)+) => {
         $(
             #[test]
             #[expect(non_snake_case, reason = "the test is named after the defect")]
             fn $defect() {
-                $( is_caught(Defect::$defect, stringify!($case)); )+
+                let (whole, broken) = (Arc::new(Mutants(Defect::None)), Arc::new(Mutants(Defect::$defect)));
+                $(
+                    let case = Case::find("exactly_once", stringify!($case));
+                    is_caught(whole.clone(), broken.clone(), &case, &[$($text)?]);
+                )+
             }
         )+
     };
@@ -69,16 +76,6 @@ mutants! {
         a_rebuilt_view_takes_the_place_of_the_live_one;
     BlamesTheEvent:
         a_fenced_member_changes_no_view;
-}
-
-/// The case holds for the whole view, and fails for the broken one.
-#[track_caller]
-fn is_caught(defect: Defect, case: &str) {
-    let case = Case::find("exactly_once", case);
-    if let Err(failure) = judge(Arc::new(Mutants(Defect::None)), &case, 1) {
-        panic!("{} fails for the view that is not broken: {failure}", case.name());
-    }
-    assert!(judge(Arc::new(Mutants(defect)), &case, 1).is_err(), "{} does not see {defect:?}", case.name());
 }
 
 struct Mutants(Defect);

@@ -1,3 +1,5 @@
+mod progress;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -113,7 +115,7 @@ impl ConsumerGroup {
     /// [is closed](Error::is_closed).
     pub async fn run(self, sink: impl IntoSink) -> Result<()> {
         let sink = sink.into_sink(&self.consumer.store);
-        self.check_partitions().await?;
+        self.check_partitions(&self.checkpoints().await?)?;
         let (start, started) = mpsc::unbounded_channel();
         let (end, ended) = mpsc::unbounded_channel();
         let work = self.work(sink, started, end);
@@ -175,9 +177,9 @@ impl ConsumerGroup {
     }
 
     /// Another number of partitions would send keys to others while their checkpoints stay.
-    async fn check_partitions(&self) -> Result<()> {
+    fn check_partitions(&self, checkpoints: &[Checkpoint]) -> Result<()> {
         let (group, partitions) = (&self.consumer.name, self.options.partitions);
-        for checkpoint in self.checkpoints().await? {
+        for checkpoint in checkpoints {
             let counted = Self::partitions_of(group, &checkpoint.consumer);
             if let Some(found) = counted.filter(|found| *found != partitions) {
                 return Err(Error::invalid_input(format!(

@@ -1,5 +1,5 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use eventsource_core::{ConsumerName, Filter, Position, ReadOptions, Result};
+use eventsource_core::{ConsumerName, Filter, Position, ReadOptions, RecordedEvent, Result};
 
 use crate::ConsumerStore;
 
@@ -23,7 +23,7 @@ impl Lag {
 }
 
 /// How far the consumer is behind, in events and in the age of the oldest one that is not done, at the time `now`. It has
-/// to be told the consumer's filter.
+/// to be told the consumer's filter. For a group ask [`ConsumerGroup::lag`](crate::ConsumerGroup::lag).
 ///
 /// # Errors
 /// What loading the checkpoint or reading the log fails with.
@@ -35,15 +35,26 @@ pub async fn lag(
 ) -> Result<Lag> {
     let checkpoint = store.checkpoints.load_checkpoint(consumer).await?;
     let position = checkpoint.map_or(Position::START, |checkpoint| checkpoint.position);
+    behind(store, filter, position, now, |_| true).await
+}
+
+/// How much of what matches and lies behind `position` waits.
+pub(crate) async fn behind(
+    store: &ConsumerStore,
+    filter: &Filter,
+    position: Position,
+    now: DateTime<Utc>,
+    waits: impl Fn(&RecordedEvent) -> bool,
+) -> Result<Lag> {
     let mut lag = Lag { events: 0, age: None, position, head: store.events.head().await? };
     let mut options = ReadOptions::new().after(position);
     while lag.events < Lag::COUNTED {
         options = options.limit((Lag::COUNTED - lag.events).min(1_000));
         let page = store.events.read_page(filter, &options).await?;
-        if lag.age.is_none() {
-            lag.age = page.events.first().map(|oldest| now - oldest.recorded_at());
+        for event in page.events.iter().filter(|event| waits(event)) {
+            lag.age.get_or_insert(now - event.recorded_at());
+            lag.events += 1;
         }
-        lag.events += page.events.len() as u64;
         options = options.clone().after(page.scanned_to(&options));
         if !page.more {
             break;

@@ -1,3 +1,4 @@
+use std::future::Future;
 use std::time::Duration;
 
 use eventsource_core::{CheckpointStore, ConsumerName, Error, Position, Result};
@@ -17,6 +18,8 @@ use tokio::time::{Instant, sleep};
 /// # }
 /// ```
 ///
+/// For a group ask [`ConsumerGroup::wait_for`](crate::ConsumerGroup::wait_for).
+///
 /// # Errors
 /// `Unavailable` if it has not come so far within `timeout`; what loading the checkpoint fails with.
 pub async fn wait_for(
@@ -25,13 +28,30 @@ pub async fn wait_for(
     position: Position,
     timeout: Duration,
 ) -> Result<()> {
+    until_reached(consumer, position, timeout, || async {
+        let checkpoint = checkpoints.load_checkpoint(consumer).await?;
+        Ok(checkpoint.map_or(Position::START, |checkpoint| checkpoint.position))
+    })
+    .await
+}
+
+/// Asks until the answer is `position` or further.
+pub(crate) async fn until_reached<F>(
+    consumer: &ConsumerName,
+    position: Position,
+    timeout: Duration,
+    ask: impl Fn() -> F,
+) -> Result<()>
+where
+    F: Future<Output = Result<Position>>,
+{
     const LONGEST_PAUSE: Duration = Duration::from_millis(50);
     let deadline = Instant::now() + timeout;
     let mut pause = Duration::from_millis(1);
     loop {
         let late = Instant::now() >= deadline;
-        let reached = match checkpoints.load_checkpoint(consumer).await {
-            Ok(checkpoint) => checkpoint.map_or(Position::START, |checkpoint| checkpoint.position),
+        let reached = match ask().await {
+            Ok(reached) => reached,
             // The database may be back in time.
             Err(error) if error.is_retryable() && !late => {
                 sleep(pause).await;

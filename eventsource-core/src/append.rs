@@ -97,6 +97,12 @@ impl Append {
         &self.parts
     }
 
+    /// For backends: what is written, in order, taken apart.
+    #[must_use]
+    pub fn into_parts(self) -> Vec<AppendPart> {
+        self.parts
+    }
+
     /// What must hold.
     #[must_use]
     pub fn conditions(&self) -> &[AppendCondition] {
@@ -217,6 +223,12 @@ impl AppendPart {
     #[must_use]
     pub fn events(&self) -> &[NewEvent] {
         &self.events
+    }
+
+    /// For backends: its stream and its events.
+    #[must_use]
+    pub fn into_stream_and_events(self) -> (Option<StreamId>, Vec<NewEvent>) {
+        (self.target.map(|(stream, _)| stream), self.events)
     }
 }
 

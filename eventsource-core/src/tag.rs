@@ -1,4 +1,4 @@
-use std::fmt;
+use std::fmt::{self, Write};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -35,11 +35,12 @@ impl Tag {
     /// `InvalidInput` if key or value is empty, if the key contains a colon, if there is a NUL character, or if the
     /// whole is longer than [`MAX_BYTES`](Self::MAX_BYTES).
     pub fn new(key: impl fmt::Display, value: impl fmt::Display) -> Result<Self> {
-        let key = key.to_string();
-        if key.contains(':') {
+        let mut text = key.to_string();
+        if text.contains(':') {
             return Err(Error::invalid_input("a tag's key never contains a colon"));
         }
-        Self::parse(format!("{key}:{value}"))
+        let _ = write!(text, ":{value}"); // Nothing is refused by a `String`.
+        Self::parse(text)
     }
 
     /// The tag that `text` spells as `key:value`; the first colon divides them.

@@ -19,16 +19,17 @@ impl Log {
         let first = position_of(self.len() + 1);
         let mut versions = Vec::new();
         let mut append_index = 0;
-        for part in append.parts() {
-            let mut version = part.stream().and_then(|stream| self.stream_version(stream));
-            for event in part.events() {
-                version = part.stream().map(|_| Version::after(version, 1));
-                let stream = part.stream().cloned().zip(version);
+        for part in append.into_parts() {
+            let (stream, events) = part.into_stream_and_events();
+            let mut version = stream.as_ref().and_then(|stream| self.stream_version(stream));
+            for event in events {
+                version = stream.as_ref().map(|_| Version::after(version, 1));
+                let stream = stream.clone().zip(version);
                 let position = position_of(self.len() + 1);
-                self.push(RecordedEvent::new(event.clone(), position, stream, recorded_at), append_index);
+                self.push(RecordedEvent::new(event, position, stream, recorded_at), append_index);
                 append_index += 1;
             }
-            versions.extend(part.stream().cloned().zip(version));
+            versions.extend(stream.zip(version));
         }
         Ok(Appended { first, last: self.head(), versions, replayed: false })
     }

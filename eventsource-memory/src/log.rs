@@ -1,6 +1,5 @@
-use std::collections::HashMap;
-
 use eventsource_core::{EventId, EventType, Position, RecordedEvent, StreamId, Tag, Version};
+use foldhash::HashMap;
 
 /// All events, with their indexes. An event at index `i` has position `i + 1`; indexes list places in log order.
 #[derive(Default)]

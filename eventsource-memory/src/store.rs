@@ -109,7 +109,10 @@ impl EventStore for MemoryStore {
         if !appended.replayed {
             let State { log, outbox, changes, .. } = &mut *state;
             log.events_from(appended.first).for_each(|event| outbox.put(event));
-            changes.notify();
+            // Whoever subscribes later, behind this lock, finds the events when it looks.
+            if !changes.is_unused() {
+                changes.notify();
+            }
         }
         Ok(appended)
     }

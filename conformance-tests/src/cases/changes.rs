@@ -6,7 +6,7 @@ use eventsource_core::{Append, ErrorKind, Position, RecordedEvent};
 use tokio::time::timeout;
 
 use crate::given::{a_while, events, log_of, page_after};
-use crate::{CaseResult, Cx};
+use crate::{CaseResult, Cx, Failure};
 
 /// Long enough for any wake-up by the same store object.
 const SOON: Duration = Duration::from_secs(10);
@@ -16,7 +16,7 @@ pub async fn an_append_wakes_who_waits(cx: Cx) -> CaseResult {
     let waiter = tokio::spawn(async move { timeout(SOON, changes.changed()).await });
     a_while().await;
     cx.store().append(Append::events(events(1))).await?;
-    waiter.await???;
+    waiter.await?.map_err(|_| Failure::new("who waited was not woken"))??;
     Ok(())
 }
 

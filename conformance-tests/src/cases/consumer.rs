@@ -145,11 +145,11 @@ pub async fn a_restored_log_is_refused(cx: Cx) -> CaseResult {
     let ahead = Position::from_raw(head.to_raw() + 5);
     cx.checkpoints().reset_checkpoint(&name("orders"), log_id, ahead).await?;
     let diary = Diary::default();
-    let refused = conflict(timeout(PATIENCE, consumer(&cx, "orders")?.run(diary.handler())).await?)?;
+    let refused = conflict(consumer(&cx, "orders")?.run_until_caught_up(diary.handler()).await)?;
     assert!(matches!(refused, Conflict::CheckpointAhead { .. }), "{refused:?}");
     let other = cx.fresh(Setup::default()).await?.identity().log_id().await?;
     cx.checkpoints().reset_checkpoint(&name("orders"), other, Position::START).await?;
-    let refused = conflict(timeout(PATIENCE, consumer(&cx, "orders")?.run(diary.handler())).await?)?;
+    let refused = conflict(consumer(&cx, "orders")?.run_until_caught_up(diary.handler()).await)?;
     assert!(matches!(refused, Conflict::OtherLog { .. }), "{refused:?}");
     assert!(diary.handled().is_empty());
     Ok(())

@@ -1,17 +1,25 @@
 //! Members that share a consumer's work.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use eventsource_consumers::{Consumer, ConsumerGroup, FailurePolicy, GroupOptions, State, Status};
-use eventsource_core::{Append, ConsumerName, ErrorKind, ExpectedVersion, MemberId};
+use eventsource_consumers::{
+    Consumer, ConsumerGroup, FailurePolicy, GroupOptions, State, Status, partition_of,
+};
+use eventsource_core::{
+    Append, CheckpointSave, CheckpointStore, Clock as _, ConsumerName, ErrorKind, ExpectedVersion, Filter,
+    MemberId, Position, RecordedEvent,
+};
+use eventsource_testing::{Fault, Faults, Faulty};
 use tokio::time::{sleep, timeout};
 
 use crate::bad_network::BadNetwork;
 use crate::chaos::{self, Crew, Deeds, LEASE, Scribe, Watch, Writers};
+use crate::clock::SetClock;
 use crate::consuming::{Diary, quick};
-use crate::given::{event, events, log_of, refused, stream};
+use crate::given::{event, events, log_of, refused, stream, types};
 use crate::witness::{Consumption, Delivery, Witness};
-use crate::{CaseResult, Cx};
+use crate::{CaseResult, Cx, Setup};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -167,6 +175,82 @@ pub async fn a_member_tells_what_failed_and_was_parked(cx: Cx) -> CaseResult {
     timeout(PATIENCE, running).await???;
     let status = control.status();
     assert_eq!((status.state, counts(&status)), (State::Stopped, (2, 4)), "{status:?}");
+    Ok(())
+}
+
+/// A group of three partitions that nobody works for, of events that match `filter`. It may ask for checkpoints once.
+fn onlooker(cx: &Cx, filter: Filter) -> CaseResult<(ConsumerGroup, Faulty<Arc<dyn CheckpointStore>>)> {
+    let once = Faults::none().nth(2, Fault::BeforeCommit);
+    let checkpoints = Faulty::new(cx.checkpoints().clone()).on_checkpoints(once);
+    let mut store = cx.consumer_store();
+    store.checkpoints = Arc::new(checkpoints.clone());
+    let consumer = Consumer::new("chaos", store)?.filter(filter);
+    Ok((ConsumerGroup::new(consumer, cx.leases().clone(), GroupOptions::partitions(3)), checkpoints))
+}
+
+async fn save(cx: &Cx, partition: u32, position: Position) -> CaseResult {
+    let name = ConsumerGroup::partition_name(&group(), partition, 3)?;
+    let save = match cx.checkpoints().load_checkpoint(&name).await? {
+        Some(checkpoint) => CheckpointSave::following(&checkpoint),
+        None => CheckpointSave::first(name, cx.identity().log_id().await?),
+    };
+    Ok(cx.checkpoints().save_checkpoint(&save.scanned_to(position)).await?)
+}
+
+pub async fn a_groups_lag_counts_what_its_partitions_have_not_done(cx: Cx) -> CaseResult {
+    let clock = SetClock::at("2026-01-02T03:04:05Z");
+    let cx = cx.fresh(Setup::with_clock(clock.clone())).await?;
+    for _ in 0..20 {
+        let append =
+            Append::to_stream(stream(), ExpectedVersion::NoStream, [event("Wanted"), event("Other")]);
+        cx.store().append(append).await?;
+        clock.advance(Duration::from_secs(60));
+    }
+    let log = log_of(&**cx.store()).await?;
+    // One partition has come to the middle, one to the head, and nobody has ever worked on the third.
+    let done = [log[19].position(), log[39].position(), Position::START];
+    save(&cx, 0, done[0]).await?;
+    save(&cx, 1, done[1]).await?;
+    let waits = |event: &&RecordedEvent| {
+        let key = event.stream().expect("it has one").to_string();
+        event.event_type().as_str() == "Wanted" && event.position() > done[partition_of(&key, 3) as usize]
+    };
+    let waiting: Vec<_> = log.iter().filter(waits).collect();
+    let (group, checkpoints) = onlooker(&cx, types(["Wanted"]))?;
+    let lag = group.lag(clock.now()).await?;
+    assert_eq!(
+        (lag.events, lag.position, lag.head),
+        (waiting.len() as u64, Position::START, log[39].position())
+    );
+    assert_eq!(lag.age, waiting.first().map(|oldest| clock.now() - oldest.recorded_at()));
+    assert_eq!(checkpoints.faults_met(), 0, "it asked once for each partition");
+    save(&cx, 0, done[1]).await?;
+    save(&cx, 2, done[1]).await?;
+    let lag = onlooker(&cx, types(["Wanted"]))?.0.lag(clock.now()).await?;
+    assert_eq!((lag.events, lag.age, lag.position), (0, None, lag.head));
+    Ok(())
+}
+
+pub async fn waiting_for_a_group_waits_for_all_its_partitions(cx: Cx) -> CaseResult {
+    let head = cx.store().append(Append::events(events(3))).await?.last;
+    let wait = async |patience| {
+        let (group, _) = onlooker(&cx, Filter::all()).expect("its name is valid");
+        group.wait_for(head, patience).await
+    };
+    let behind = log_of(&**cx.store()).await?[1].position();
+    save(&cx, 0, head).await?;
+    save(&cx, 1, head).await?;
+    // Nobody has ever worked on the third.
+    refused(ErrorKind::Unavailable, wait(Duration::ZERO).await)?;
+    save(&cx, 2, behind).await?;
+    refused(ErrorKind::Unavailable, wait(Duration::ZERO).await)?;
+    save(&cx, 2, head).await?;
+    wait(Duration::ZERO).await?;
+    // What is for another number of partitions is told, and not passed over.
+    let other = ConsumerGroup::partition_name(&group(), 0, 4)?;
+    let log_id = cx.identity().log_id().await?;
+    cx.checkpoints().reset_checkpoint(&other, log_id, head).await?;
+    refused(ErrorKind::InvalidInput, wait(Duration::ZERO).await)?;
     Ok(())
 }
 

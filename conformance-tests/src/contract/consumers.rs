@@ -60,6 +60,13 @@ macro_rules! __contract_consumers {
             a_checkpoint_is_stamped_with_the_stores_time,
             a_name_is_never_empty_or_too_long,
         }
+        stale requires Checkpoints {
+            events_that_wait_make_a_checkpoint_stale,
+            a_quiet_consumer_at_the_head_is_not_stale,
+            a_consumer_for_which_nothing_matches_is_not_stale,
+            who_has_saved_lately_is_not_stale_however_far_behind,
+            a_checkpoint_that_is_not_of_this_log_is_stale,
+        }
         dead_letters requires DeadLetters {
             a_parked_event_comes_back_with_its_error,
             parking_again_keeps_the_first_failure,
@@ -169,6 +176,8 @@ macro_rules! __contract_consumers {
             another_number_of_partitions_is_refused,
             a_member_that_is_paused_takes_nothing_until_it_goes_on,
             a_member_tells_what_failed_and_was_parked,
+            a_groups_lag_counts_what_its_partitions_have_not_done,
+            waiting_for_a_group_waits_for_all_its_partitions,
             members_end_when_their_store_is_closed_with_or_without_work,
             members_that_are_paused_and_killed_lose_and_reorder_nothing,
             members_whose_calls_are_lost_lose_and_reorder_nothing,

@@ -1,6 +1,8 @@
 //! Who tests the tests? Stores that are broken on purpose, each with the case that must catch it.
 
 mod append;
+#[path = "../support/caught.rs"]
+mod caught;
 mod defect;
 mod outbox;
 mod read;
@@ -12,11 +14,12 @@ mod tenant;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conformance_tests::{Case, Fixture, Harness, Log, Setup, Stores, judge};
+use conformance_tests::{Case, Fixture, Harness, Log, Setup, Stores};
 use eventsource_core::{
     Capability, EventStore, OutboxFilter, Position, Result, SnapshotStore, SystemClock, TenantId,
 };
 
+use caught::is_caught;
 use defect::Defect;
 use snapshots::MutantSnapshots;
 use store::{Ground, Mutant};
@@ -28,7 +31,11 @@ macro_rules! mutants {
             #[test]
             #[expect(non_snake_case, reason = "the test is named after the defect")]
             fn $defect() {
-                $( is_caught(Defect::$defect, stringify!($group), stringify!($case), &[$($text)?]); )+
+                let (whole, broken) = (Arc::new(Mutants(Defect::None)), Arc::new(Mutants(Defect::$defect)));
+                $(
+                    let case = Case::find(stringify!($group), stringify!($case));
+                    is_caught(whole.clone(), broken.clone(), &case, &[$($text)?]);
+                )+
             }
         )+
     };
@@ -46,7 +53,7 @@ mutants! {
         decisions::concurrent_decisions_equal_the_same_decisions_alone,
         concurrency::concurrent_appends_keep_all_promises says "ConditionHeld";
     ConditionsIncludeTheirPosition:
-        condition::a_match_at_the_position_is_overlooked;
+        condition::a_match_at_the_position_is_overlooked says "matches the append's condition";
     IgnoresVersions:
         expected_version::exact_takes_the_newest_version_only,
         repositories::several_aggregates_are_saved_together_or_not_at_all,
@@ -56,7 +63,7 @@ mutants! {
         concurrency::in_a_thousand_rounds_of_eight_racers_on_one_version_one_wins says "winners",
         concurrency::concurrent_appends_keep_all_promises says "ExpectedVersionHeld";
     AnyConflicts:
-        expected_version::any_never_conflicts_under_contention,
+        expected_version::any_never_conflicts_under_contention says "expected no stream",
         concurrency::concurrent_appends_keep_all_promises says "RefusalIsTrue";
     LosesAnAppend:
         concurrency::concurrent_appends_keep_all_promises says "AcknowledgedIsStored",
@@ -76,9 +83,9 @@ mutants! {
         concurrency::a_multi_stream_append_is_never_seen_in_part,
         concurrency::appends_dropped_at_random_moments_are_whole_or_absent says "UnknownIsWholeOrAbsent";
     WritesARetryAgain:
-        faults::a_retry_after_a_lost_acknowledgement_stores_nothing_twice,
+        faults::a_retry_after_a_lost_acknowledgement_stores_nothing_twice says "expected no stream",
         idempotency::a_repeated_append_writes_nothing,
-        faults::whatever_is_lost_each_append_is_stored_once;
+        faults::whatever_is_lost_each_append_is_stored_once says "expected no stream";
     TakesAnyKnownIdForARetry:
         idempotency::a_taken_id_with_other_content_conflicts,
         model::random_operations_agree_with_the_model;
@@ -86,8 +93,8 @@ mutants! {
         idempotency::more_than_a_stored_append_conflicts,
         model::random_operations_agree_with_the_model;
     JudgesBeforeItLooksForARetry:
-        faults::a_retry_is_answered_whatever_happened_since,
-        idempotency::a_repeat_succeeds_whatever_the_log_says_now,
+        faults::a_retry_is_answered_whatever_happened_since says "expected no stream",
+        idempotency::a_repeat_succeeds_whatever_the_log_says_now says "expected no stream",
         model::random_retries_store_nothing_twice;
     JudgesConditionsFirst:
         condition::versions_are_judged_before_conditions,
@@ -116,7 +123,7 @@ mutants! {
         model::random_filters_agree_with_matches,
         concurrency::readers_with_filters_miss_nothing_while_writers_run says "ReadersMissNothing";
     LimitsBeforeItFilters:
-        read::the_limit_counts_matches_only,
+        read::the_limit_counts_matches_only says "before its first event",
         model::random_pages_join_into_the_whole;
     ForgetsThatThereIsMore:
         paging::a_page_that_reached_its_limit_says_more,
@@ -135,12 +142,12 @@ mutants! {
     NeverWakes:
         changes::an_append_wakes_who_waits;
     ForgetsTheSchemaVersion:
-        evolution::an_old_name_and_version_reads_as_the_new_type,
+        evolution::an_old_name_and_version_reads_as_the_new_type says "can't be decoded",
         evolution::a_typed_event_comes_back_as_it_was_encoded,
-        evolution::a_version_from_the_future_is_never_passed_over,
-        evolution::what_is_read_page_by_page_says_the_same;
+        evolution::a_version_from_the_future_is_never_passed_over says "can't be decoded",
+        evolution::what_is_read_page_by_page_says_the_same says "can't be decoded";
     LowersEventTypes:
-        evolution::an_old_name_and_version_reads_as_the_new_type,
+        evolution::an_old_name_and_version_reads_as_the_new_type says "nothing registered knows",
         evolution::a_reader_that_asks_for_its_types_misses_no_old_name,
         evolution::a_split_keeps_its_place_and_its_order;
     ForgetsTheCause:
@@ -153,7 +160,7 @@ mutants! {
         context::what_an_event_says_itself_stays,
         context::every_event_of_an_append_carries_the_context;
     RoundsNumbers:
-        evolution::upcasting_loses_no_digit,
+        evolution::upcasting_loses_no_digit says "can't be decoded",
         model::random_retries_store_nothing_twice;
     PublishesWhatIsRefused:
         outbox::a_refused_append_leaves_nothing_to_publish;
@@ -195,7 +202,7 @@ mutants! {
     NarrowsAfterTheLimit:
         tenant_store::a_tenant_reads_its_own_events_only;
     ForgetsToNarrowConditions:
-        tenant_store::a_condition_looks_at_the_tenants_own_events;
+        tenant_store::a_condition_looks_at_the_tenants_own_events says "matches the append's condition";
     TakesAnothersStream:
         tenant_store::appending_to_another_tenants_stream_is_refused,
         tenant_store::of_tenants_who_race_for_a_stream_one_gets_it;
@@ -207,7 +214,7 @@ mutants! {
     TellsOthersVersions:
         tenant_store::another_tenants_stream_is_as_if_absent;
     TakesAnyForNoStream:
-        tenant_store::any_never_conflicts_within_a_tenant;
+        tenant_store::any_never_conflicts_within_a_tenant says "expected no stream";
     KeepsSnapshotsForAll:
         tenant_snapshots::a_tenants_snapshots_are_not_there_for_others,
         tenant_snapshots::a_tenants_snapshot_comes_back_under_the_same_key;
@@ -242,32 +249,9 @@ mutants! {
     SharesSnapshotsBetweenFilters:
         snapshots::snapshots_of_different_subjects_are_apart;
     FailsWhereThereIsNoSnapshot:
-        snapshots::where_there_is_none_none_is_loaded;
+        snapshots::where_there_is_none_none_is_loaded says "there is no such snapshot";
     DeletesASnapshotOnce:
-        snapshots::deleting_a_snapshot_twice_is_fine;
-}
-
-/// The case holds for the whole store, and fails for the broken one, for that reason.
-#[track_caller]
-fn is_caught(defect: Defect, group: &str, case: &str, says: &[&str]) {
-    let case = Case::find(group, case);
-    if let Err(failure) = judge(Arc::new(Mutants(Defect::None)), &case, 1) {
-        panic!("{} fails for the store that is not broken: {failure}", case.name());
-    }
-    // What takes luck to see is seen by one of a few tries.
-    let mut other = None;
-    for seed in 1..=5 {
-        match judge(Arc::new(Mutants(defect)), &case, seed) {
-            Err(failure) if says.iter().all(|text| failure.contains(text)) => return,
-            Err(failure) => other = Some(failure),
-            Ok(()) => {}
-        }
-    }
-    let name = case.name();
-    match other {
-        None => panic!("{name} does not see {defect:?}"),
-        Some(failure) => panic!("{name} does not say {says:?} of {defect:?}, but: {failure}"),
-    }
+        snapshots::deleting_a_snapshot_twice_is_fine says "there is no such snapshot";
 }
 
 /// Stores with one defect.
