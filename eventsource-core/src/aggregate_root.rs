@@ -60,8 +60,8 @@ impl<A: Aggregate> AggregateRoot<A> {
         self.stored_version
     }
 
-    /// Where the last of its stored events lies, for who waits until a view holds it; none if it was never stored. Others'
-    /// events may lie behind it that were appended together with it.
+    /// How far a view has to have come to hold all its stored events; none if there is no such event. Just after a save of
+    /// several aggregates it is where their append ends, the same for all of them.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         self.stored_at.map(|at| at.position)

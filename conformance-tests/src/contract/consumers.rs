@@ -100,6 +100,7 @@ macro_rules! __contract_consumers {
             it_begins_at_its_start_once,
             the_checkpoint_moves_where_nothing_matches,
             a_store_that_is_away_is_waited_for_and_not_counted,
+            it_ends_when_what_keeps_its_checkpoints_is_closed,
             a_reset_takes_it_back_while_it_runs,
             a_restored_log_is_refused,
             waiting_for_a_position_ends_when_it_is_done,
