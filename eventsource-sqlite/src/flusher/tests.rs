@@ -177,6 +177,7 @@ async fn a_read_waits_for_the_flush_of_what_it_has_seen() {
     let before = disk.begun();
     store.head().await.unwrap();
     assert_eq!(disk.begun(), before, "what is durable needs no flush");
+    let mut changes = store.changes();
     disk.allow(0);
     let append = ask(store, |store| async move { store.append(one("A")).await });
     disk.has_begun(before + 1).await;
@@ -360,7 +361,6 @@ async fn after_a_flush_that_failed_nobody_tries_again() {
     let ground = Ground::new().await;
     let (disk, store) = (&ground.disk, &ground.store);
     store.append(one("Flushed")).await.unwrap();
-    let mut changes = store.changes();
     let bus = Arc::new(EventBus::new());
     let relay = Relay::new(Arc::new(store.clone()), bus, RelayConfig::new("relay")).unwrap();
     let relay = tokio::spawn(async move { relay.run(std::future::pending()).await });
