@@ -27,6 +27,15 @@ type Source = Box<dyn StdError + Send + Sync + 'static>;
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+/// For how long it goes wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lasts {
+    /// Who can tell.
+    Perhaps,
+    /// Until the store is opened again.
+    UntilReopened,
+}
+
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
@@ -35,15 +44,6 @@ struct Inner {
     refusal: Option<ViewRefusal>,
     duration: Lasts,
     source: Option<Arc<dyn StdError + Send + Sync + 'static>>,
-}
-
-/// For how long it goes wrong.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Lasts {
-    /// Who can tell.
-    Perhaps,
-    /// Until the store is opened again.
-    UntilReopened,
 }
 
 /// What went wrong, and with it: what is known about the data.
@@ -55,7 +55,8 @@ pub enum ErrorKind {
     Conflict,
     /// The caller asked for something that has no meaning. Nothing was written.
     InvalidInput,
-    /// The store could not be reached, was busy for too long or is closed. Nothing was written; try again.
+    /// The store could not be reached, was busy for too long or is closed. Nothing was written; try again, unless it
+    /// [is closed](Error::is_closed).
     Unavailable,
     /// The answer was lost: the append may have been written or not. Retry it with the same event ids.
     OutcomeUnknown,
@@ -123,17 +124,17 @@ impl Error {
         Self::of(ErrorKind::InvalidInput, message)
     }
 
-    /// An error of [`ErrorKind::Unavailable`]: the caller must be sure that nothing was written.
-    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::of(ErrorKind::Unavailable, message)
-    }
-
     /// An error of [`ErrorKind::Unavailable`] that [says](Self::is_closed) that trying again makes no sense: the store is
     /// closed, or works again only when it is opened again.
     pub fn closed(message: impl Into<Cow<'static, str>>) -> Self {
         let mut error = Self::unavailable(message);
         error.0.duration = Lasts::UntilReopened;
         error
+    }
+
+    /// An error of [`ErrorKind::Unavailable`]: the caller must be sure that nothing was written.
+    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::of(ErrorKind::Unavailable, message)
     }
 
     /// An error of [`ErrorKind::OutcomeUnknown`].
