@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eventsource_consumers::{ConsumerStore, GroupStore};
+use eventsource_consumers::ConsumerStore;
 use eventsource_core::{CheckpointStore, DeadLetters, EventStore, Leases, LogIdentity, Outbox};
 use eventsource_testing::{Fault, Faults, Faulty};
 
@@ -38,8 +38,8 @@ impl BadNetwork {
         }
     }
 
-    pub(crate) fn group_store(&self) -> GroupStore {
-        GroupStore { consumer: self.consumer_store(), leases: Arc::new(self.leases.clone()) }
+    pub(crate) fn leases(&self) -> Faulty<Arc<dyn Leases>> {
+        self.leases.clone()
     }
 
     /// That calls of every kind were lost that a consumer makes.

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 pub use relay::{publish_in_processes, run_relay};
 
 pub(crate) use crew::{Blows, Crew};
-pub(crate) use member::{Deeds, member_process, member_task, run_member};
+pub(crate) use member::{Deeds, member, member_process, member_task, run_member};
 pub(crate) use relay::{publish_in_tasks, publish_over_pipes, run_piped_relay};
 pub(crate) use scribe::Scribe;
 pub(crate) use watch::Watch;

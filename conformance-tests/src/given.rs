@@ -138,6 +138,14 @@ pub(crate) fn refused<T>(kind: ErrorKind, result: Result<T>) -> CaseResult<Error
     }
 }
 
+/// That something was refused because the store is closed, and that trying again makes no sense.
+#[track_caller]
+pub(crate) fn closed<T>(result: Result<T>) -> CaseResult {
+    let error = refused(ErrorKind::Unavailable, result)?;
+    let retryable = Failure::new(format!("trying again is said to make sense: {error:?}"));
+    if error.is_retryable() { Err(retryable) } else { Ok(()) }
+}
+
 /// The conflict that something must have been refused with.
 #[track_caller]
 pub(crate) fn conflict<T>(result: Result<T>) -> CaseResult<Conflict> {

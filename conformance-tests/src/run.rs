@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use eventsource_consumers::{ConsumerStore, GroupStore};
+use eventsource_consumers::ConsumerStore;
 use eventsource_core::{
     Capability, CheckpointStore, DeadLetters, EventStore, Leases, LogIdentity, Result, SnapshotStore,
     TenantId,
@@ -111,11 +111,6 @@ impl Cx {
             checkpoints: self.checkpoints().clone(),
             dead_letters: self.dead_letters().clone(),
         }
-    }
-
-    /// All that a group needs.
-    pub(crate) fn group_store(&self) -> GroupStore {
-        GroupStore { consumer: self.consumer_store(), leases: self.leases().clone() }
     }
 
     /// One more store on its log.

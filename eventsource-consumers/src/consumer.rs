@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,15 @@ pub enum Outcome {
     Stopped,
     /// It has done everything up to the head that the log had when it began.
     CaughtUp,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stopped => "stopped",
+            Self::CaughtUp => "caught up",
+        })
+    }
 }
 
 impl Consumer {
@@ -149,7 +159,7 @@ impl Consumer {
     ///
     /// # Errors
     /// What the handler failed with for good, as `Backend` with the handler's error as its source; `Conflict` if the
-    /// checkpoint does not belong to this log as it is; `Unavailable` once the store is closed; `Corrupt`.
+    /// checkpoint does not belong to this log as it is; `Unavailable` once the store [is closed](Error::is_closed); `Corrupt`.
     pub async fn run(self, sink: impl IntoSink) -> Result<Outcome> {
         let sink = sink.into_sink(&self.store);
         self.pump(sink, End::Never).run().await

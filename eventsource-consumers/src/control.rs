@@ -1,6 +1,10 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use eventsource_core::Position;
+use futures_util::future::{Either, select};
 use tokio::sync::watch;
 
 /// Pauses, resumes and stops what runs, and tells how it stands. Cloning it gives another handle.
@@ -57,6 +61,19 @@ pub enum State {
     Stopped,
 }
 
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "idle",
+            Self::CatchingUp => "catching up",
+            Self::Live => "live",
+            Self::Retrying => "retrying",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
 impl Control {
     pub(crate) fn new() -> Self {
         let (wanted, status) = (watch::Sender::new(Wanted::Run), watch::Sender::new(Status::default()));
@@ -102,6 +119,10 @@ impl Control {
         *self.0.wanted.borrow() == Wanted::Stop
     }
 
+    pub(crate) fn is_paused(&self) -> bool {
+        *self.0.wanted.borrow() == Wanted::Pause
+    }
+
     pub(crate) fn is_interrupted(&self) -> bool {
         *self.0.wanted.borrow() != Wanted::Run
     }
@@ -114,6 +135,24 @@ impl Control {
     /// Waits until it is to stop.
     pub(crate) async fn stopped(&self) {
         self.wait(|wanted| wanted == Wanted::Stop).await;
+    }
+
+    /// Does `work`, which `follower` controls, and hands on to it meanwhile what this is told.
+    pub(crate) async fn leading<T>(&self, follower: &Self, work: impl Future<Output = T>) -> T {
+        let handing_on = async {
+            let mut wanted = self.0.wanted.subscribe();
+            loop {
+                follower.want(*wanted.borrow_and_update());
+                if wanted.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // What it is told first: before the work takes more.
+        match select(pin!(handing_on), pin!(work)).await {
+            Either::Right((done, _)) => done,
+            Either::Left(((), work)) => work.await,
+        }
     }
 
     /// Waits while it is to pause; true if it is to go on then.

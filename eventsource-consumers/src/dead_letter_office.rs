@@ -18,7 +18,7 @@ pub struct DeadLetterOffice {
     consumer: ConsumerName,
     store: ConsumerStore,
     sink: Arc<dyn Sink>,
-    timeout: Duration,
+    timeout: Option<Duration>,
 }
 
 /// What trying again came to.
@@ -58,13 +58,13 @@ impl DeadLetterOffice {
         let store = store.into();
         let sink = sink.into_sink(&store);
         let consumer = consumer.try_into().map_err(Into::into)?;
-        Ok(Self { consumer, store, sink, timeout: Duration::from_secs(30) })
+        Ok(Self { consumer, store, sink, timeout: Some(Duration::from_secs(30)) })
     }
 
-    /// Sets how long the handler may take for one event; 30 seconds if not set.
+    /// Sets how long the handler may take for one event; 30 seconds if not set, and as long as it likes with `None`.
     #[must_use]
-    pub fn handler_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+    pub fn handler_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
         self
     }
 
@@ -136,7 +136,7 @@ impl DeadLetterOffice {
             events: vec![event.clone()],
             record: Record::Resolved { key: key.clone(), by: by.to_owned() },
             purpose: Rebuild::purpose_of(&self.consumer),
-            timeout: Some(self.timeout),
+            timeout: self.timeout,
         };
         let error = match self.sink.deliver(&delivery).await.map_err(|error| error.cause) {
             Ok(()) => return Ok(Trial::Resolved),

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventsource_core::{
-    Checkpoint, Conflict, ConsumerName, Error, Lease, LeaseKey, MemberId, Purpose, Result, Sink,
+    Checkpoint, Conflict, ConsumerName, Error, Lease, LeaseKey, Leases, MemberId, Purpose, Result, Sink,
 };
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
+use crate::Consumer;
 use crate::consumer::Outcome;
-use crate::control::{Control, State};
+use crate::control::{Control, State, Status};
 use crate::handler::IntoSink;
-use crate::pump::{End, Pump, Share, store_backoff};
-use crate::{Consumer, GroupStore};
+use crate::patience::{Unanswered, patiently};
+use crate::pump::{End, Pump, Share};
 
 /// A consumer whose work several processes share.
 ///
@@ -40,9 +41,10 @@ use crate::{Consumer, GroupStore};
 ///     ConsumerGroup::new(consumer, store, options).run(each_event(|_event, _| async { Ok(()) })).await
 /// }
 /// ```
+#[must_use]
 pub struct ConsumerGroup {
     consumer: Consumer,
-    store: GroupStore,
+    leases: Arc<dyn Leases>,
     options: GroupOptions,
     member: MemberId,
 }
@@ -70,12 +72,15 @@ impl GroupOptions {
 }
 
 impl ConsumerGroup {
-    /// A member of the group that is called like `consumer`, and works as it does.
-    pub fn new(consumer: Consumer, store: impl Into<GroupStore>, options: GroupOptions) -> Self {
-        Self { consumer, store: store.into(), options, member: MemberId::random() }
+    /// A member of the group that is called like `consumer`, and works as it does, on its store. The leases are kept in
+    /// `leases`, the same database as its checkpoints and dead letters: there, fences are checked.
+    pub fn new(consumer: Consumer, leases: impl Leases + 'static, options: GroupOptions) -> Self {
+        Self { consumer, leases: Arc::new(leases), options, member: MemberId::random() }
     }
 
-    /// Stops it in order: its leases are free at once then.
+    /// Pauses and resumes this member, stops it in order, and tells how it stands: every third of a lease's time, for all its
+    /// partitions together. While it is paused it keeps its partitions, and nobody handles their events. When it is stopped,
+    /// its leases are free at once.
     #[must_use]
     pub fn control(&self) -> Control {
         self.consumer.control()
@@ -95,19 +100,33 @@ impl ConsumerGroup {
         ConsumerName::new(format!("{group}[{partition}/{partitions}]"))
     }
 
+    /// How many partitions the group has, if this is what one of them is called.
+    pub(crate) fn partitions_of(group: &ConsumerName, partition: &ConsumerName) -> Option<u32> {
+        let numbers =
+            partition.as_str().strip_prefix(group.as_str())?.strip_prefix('[')?.strip_suffix(']')?;
+        numbers.split_once('/')?.1.parse().ok()
+    }
+
     /// Works until it is told to stop, however often the store is away meanwhile, also at the start.
     ///
     /// # Errors
     /// What a partition's handler failed with for good, as for [`Consumer::run`]: the member leaves then; `InvalidInput`
-    /// if the group's checkpoints are for another number of partitions.
+    /// if the group's checkpoints are for another number of partitions; `Unavailable` once the store
+    /// [is closed](Error::is_closed).
     pub async fn run(self, sink: impl IntoSink) -> Result<()> {
-        let sink = sink.into_sink(&self.store.consumer);
+        let sink = sink.into_sink(&self.consumer.store);
         self.check_partitions(&self.checkpoints().await?)?;
         let (start, started) = mpsc::unbounded_channel();
         let (end, ended) = mpsc::unbounded_channel();
         let work = self.work(sink, started, end);
-        let mut membership =
-            Membership { group: &self, running: BTreeMap::new(), start: Some(start), ended, offset: 0 };
+        let mut membership = Membership {
+            group: &self,
+            running: BTreeMap::new(),
+            start: Some(start),
+            ended,
+            offset: 0,
+            past: Counts::default(),
+        };
         // Side by side: a handler that takes long does not keep the leases from being renewed.
         let (outcome, ()) = futures_util::future::join(membership.run(), work).await;
         self.consumer.control.update(|status| status.state = State::Stopped);
@@ -128,8 +147,11 @@ impl ConsumerGroup {
                 next = started.recv(), if open => match next {
                     Some((lease, control)) => {
                         let partition = lease.key.partition;
-                        match self.pump(lease, control, sink.clone()) {
-                            Ok(pump) => pumps.push(Box::pin(async move { (partition, pump.run().await) })),
+                        let leader = self.consumer.control();
+                        match self.pump(lease, control.clone(), sink.clone()) {
+                            Ok(pump) => pumps.push(Box::pin(async move {
+                                (partition, leader.leading(&control, pump.run()).await)
+                            })),
                             Err(error) => drop(end.send((partition, Err(error)))),
                         }
                     }
@@ -144,7 +166,7 @@ impl ConsumerGroup {
         let (partition, partitions) = (lease.key.partition, self.options.partitions);
         Ok(Pump {
             name: Self::partition_name(&self.consumer.name, partition, partitions)?,
-            store: self.store.consumer.clone(),
+            store: self.consumer.store.clone(),
             sink,
             settings: self.consumer.settings.clone(),
             control,
@@ -157,12 +179,8 @@ impl ConsumerGroup {
     /// Another number of partitions would send keys to others while their checkpoints stay.
     fn check_partitions(&self, checkpoints: &[Checkpoint]) -> Result<()> {
         let (group, partitions) = (&self.consumer.name, self.options.partitions);
-        let prefix = format!("{group}[");
         for checkpoint in checkpoints {
-            let rest =
-                checkpoint.consumer.as_str().strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(']'));
-            let counted =
-                rest.and_then(|rest| rest.split_once('/')).and_then(|(_, count)| count.parse::<u32>().ok());
+            let counted = Self::partitions_of(group, &checkpoint.consumer);
             if let Some(found) = counted.filter(|found| *found != partitions) {
                 return Err(Error::invalid_input(format!(
                     "the group {group} has checkpoints for {found} partitions and is to work with {partitions}: \
@@ -175,20 +193,10 @@ impl ConsumerGroup {
 
     /// Asks until the store answers, however long it is away; there are none for a member that is told to stop meanwhile.
     async fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
-        let (store, control) = (&self.store.consumer, &self.consumer.control);
-        let mut delays = store_backoff().delays();
-        loop {
-            match store.checkpoints.checkpoints().await {
-                Err(error) if error.is_retryable() => {
-                    tracing::debug!(group = %self.consumer.name, error = &error as &dyn std::error::Error, "the store failed; trying again");
-                    control.update(|status| status.state = State::Retrying);
-                    tokio::select! {
-                        () = control.stopped() => return Ok(Vec::new()),
-                        () = sleep(delays.next().unwrap_or_default()) => store.check_open()?,
-                    }
-                }
-                answer => return answer,
-            }
+        let Consumer { name, store, control, .. } = &self.consumer;
+        match patiently(name, store, control, || store.checkpoints.checkpoints()).await {
+            Err(Unanswered::Stopped(_)) => Ok(Vec::new()),
+            answer => Ok(answer?),
         }
     }
 }
@@ -212,6 +220,21 @@ struct Membership<'g> {
     ended: mpsc::UnboundedReceiver<(u32, Result<Outcome>)>,
     /// Where to begin to look for free partitions: elsewhere each time, so that members don't race for the same.
     offset: u32,
+    /// What the partitions have told that are not held any more.
+    past: Counts,
+}
+
+/// What is counted since the member was started, whoever has the partitions now.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    parked: u64,
+    failures: u64,
+}
+
+impl Counts {
+    fn with(self, status: &Status) -> Self {
+        Self { parked: self.parked + status.parked, failures: self.failures + status.failures }
+    }
 }
 
 struct Running {
@@ -237,7 +260,7 @@ impl Membership<'_> {
             drop(self.ended(partition, result).await);
         }
         let (name, member) = (&self.group.consumer.name, self.group.member);
-        if let Err(error) = self.group.store.leases.withdraw(name, member).await {
+        if let Err(error) = self.group.leases.withdraw(name, member).await {
             tracing::debug!(group = %name, error = &error as &dyn std::error::Error, "can't withdraw; it expires");
         }
         outcome
@@ -254,7 +277,7 @@ impl Membership<'_> {
                 Err(error) => {
                     tracing::warn!(group = %self.group.consumer.name, error = &error as &dyn std::error::Error, "the leases can't be renewed; trying again");
                     self.stop_expired();
-                    self.group.store.consumer.check_open()?;
+                    self.group.consumer.store.check_open()?;
                 }
                 Ok(()) => {}
             }
@@ -272,7 +295,7 @@ impl Membership<'_> {
 
     async fn tick(&mut self) -> Result<()> {
         let group = self.group;
-        let (leases, name, ttl) = (&group.store.leases, &group.consumer.name, group.options.lease);
+        let (leases, name, ttl) = (&group.leases, &group.consumer.name, group.options.lease);
         let members = leases.announce(name, group.member, ttl).await?;
         for running in self.running.values_mut().filter(|running| !running.lost) {
             let asked = Instant::now();
@@ -331,8 +354,10 @@ impl Membership<'_> {
 
     async fn ended(&mut self, partition: u32, result: Result<Outcome>) -> Result<()> {
         if let Some(running) = self.running.remove(&partition) {
+            self.past = self.past.with(&running.control.status());
+            self.tell_counts();
             // If this fails, it expires.
-            drop(self.group.store.leases.release_lease(&running.lease).await);
+            drop(self.group.leases.release_lease(&running.lease).await);
         }
         match result {
             Err(error) if !matches!(error.conflict(), Some(Conflict::Fenced { .. })) => Err(error),
@@ -342,13 +367,29 @@ impl Membership<'_> {
 
     /// Sums up how the partitions stand.
     fn tell(&self, share: usize) {
+        let control = &self.group.consumer.control;
         let statuses: Vec<_> = self.running.values().map(|running| running.control.status()).collect();
-        self.group.consumer.control.update(|status| {
-            let all_live = statuses.iter().all(|each| each.state == State::Live);
-            status.state = if all_live && statuses.len() >= share { State::Live } else { State::CatchingUp };
+        let all = |state| statuses.iter().all(|each| each.state == state);
+        control.update(|status| {
+            status.state = if control.is_paused() && all(State::Paused) {
+                State::Paused
+            } else if all(State::Live) && statuses.len() >= share {
+                State::Live
+            } else {
+                State::CatchingUp
+            };
             status.head = statuses.iter().map(|each| each.head).max().unwrap_or_default();
             status.position = statuses.iter().map(|each| each.position).min().unwrap_or_default();
             status.events_processed = statuses.iter().map(|each| each.events_processed).sum();
+        });
+        self.tell_counts();
+    }
+
+    fn tell_counts(&self) {
+        let running = self.running.values().map(|running| running.control.status());
+        let counts = running.fold(self.past, |counts, status| counts.with(&status));
+        self.group.consumer.control.update(|status| {
+            (status.parked, status.failures) = (counts.parked, counts.failures);
         });
     }
 }

@@ -24,7 +24,7 @@ pub struct FailurePolicy {
 
 /// What comes after the last attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
+pub(crate) enum OnFailure {
     /// The consumer ends with the handler's error; its checkpoint stays before the event.
     Stop,
     /// The event becomes a dead letter, and all others go on.
@@ -55,15 +55,25 @@ impl FailurePolicy {
         self
     }
 
-    /// Sets how long to wait between two attempts.
+    /// Sets how long to wait between two attempts; [`Backoff::default`] if not set: a tenth of a second first, 30 seconds at
+    /// most.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// Sets how long a handler may take for one event; 30 seconds if not set.
-    pub fn handler_timeout(mut self, timeout: Duration) -> Self {
-        self.handler_timeout = Some(timeout);
+    /// Sets how long a handler may take for what it is given at once; 30 seconds if not set, and as long as it likes with
+    /// `None`. That is one event, and with [`each_page`](crate::each_page) the whole page.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use eventsource_consumers::FailurePolicy;
+    ///
+    /// let hurried = FailurePolicy::park().handler_timeout(Duration::from_secs(2));
+    /// let patient = FailurePolicy::park().handler_timeout(None);
+    /// ```
+    pub fn handler_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.handler_timeout = timeout.into();
         self
     }
 

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::consumer::{Outcome, Settings};
 use crate::control::{Control, State};
+use crate::patience::{self, Unanswered};
 use crate::policy::OnFailure;
 use crate::{Backoff, Batch, ConsumerStore, Start, Subscription};
 
@@ -55,6 +56,15 @@ impl From<Error> for Left {
         match error.conflict() {
             Some(Conflict::CheckpointMoved { .. }) => Self::Moved,
             _ => Self::Failed(error),
+        }
+    }
+}
+
+impl From<Unanswered> for Left {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Stopped(_) => Self::Stopped,
+            Unanswered::Failed(error) => error.into(),
         }
     }
 }
@@ -169,21 +179,13 @@ impl Pump {
     where
         F: Future<Output = Result<T>>,
     {
-        let mut delays = store_backoff().delays();
-        loop {
-            match ask().await {
-                Err(error) if error.is_retryable() => self.after(&error, delays.next()).await?,
-                answer => return Ok(answer?),
-            }
-        }
+        Ok(patience::patiently(&self.name, &self.store, &self.control, ask).await?)
     }
 
     /// Waits a while after the store has failed, unless it is closed.
-    async fn after(&self, error: &Error, delay: Option<Duration>) -> Delivered {
-        tracing::debug!(consumer = %self.name, error = error as &dyn std::error::Error, "the store failed; trying again");
-        self.control.update(|status| status.state = State::Retrying);
-        self.pause(delay.unwrap_or_default()).await?;
-        Ok(self.store.check_open()?)
+    async fn after(&self, error: Error, delay: Option<Duration>) -> Delivered {
+        let delay = delay.unwrap_or_default();
+        Ok(patience::wait(&self.name, &self.store, &self.control, error, delay).await?)
     }
 
     async fn pause(&self, delay: Duration) -> Delivered {
@@ -267,7 +269,7 @@ impl Run<'_> {
                 // One by one, until it shows which.
                 DeliveryFailure::Page(_) => page.singly_until = end,
                 DeliveryFailure::Store(error) if error.is_retryable() => {
-                    self.pump.after(&error, store_delays.next()).await?;
+                    self.pump.after(error, store_delays.next()).await?;
                 }
                 DeliveryFailure::Store(error) => return Err(error.into()),
                 _ => return Err(Error::backend("a delivery failed in an unknown way").into()),
@@ -381,7 +383,7 @@ impl Run<'_> {
             match self.deliver(Vec::new(), &save).await.map_err(|error| error.cause) {
                 Ok(()) => break,
                 Err(DeliveryFailure::Store(error)) if error.is_retryable() => {
-                    self.pump.after(&error, delays.next()).await?;
+                    self.pump.after(error, delays.next()).await?;
                 }
                 Err(DeliveryFailure::Store(error)) => return Err(error.into()),
                 Err(_) => return Err(Error::backend("the sink failed on no event").into()),

@@ -32,6 +32,7 @@ use crate::handler::{Context, EachEvent, EventHandler, IntoSink};
 ///     Ok(())
 /// }
 /// ```
+#[must_use]
 pub struct Reaction<F> {
     consumer: ConsumerName,
     store: Arc<dyn EventStore>,

@@ -3,15 +3,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventsource_core::{
-    CheckpointSave, ConsumerName, DeadLetterKey, DeadLetterQuery, DeadLetterState, Delivery, DeliveryFailure,
-    Error, ErrorKind, Filter, Position, Purpose, Record, Result, Sink,
+    Checkpoint, CheckpointSave, ConsumerName, DeadLetterKey, DeadLetterQuery, DeadLetterState, Delivery,
+    DeliveryFailure, Error, ErrorKind, Filter, Position, Purpose, Record, Result, Sink,
 };
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 
 use crate::handler::IntoSink;
+use crate::patience::patiently;
 use crate::pump::{End, Pump};
-use crate::{Backoff, Consumer, ConsumerStore, Control, FailurePolicy, OrderingKey, Outcome, ReadAhead};
+use crate::{
+    Backoff, Consumer, ConsumerGroup, ConsumerStore, Control, FailurePolicy, OrderingKey, Outcome, ReadAhead,
+};
 
 /// Builds a view anew, from the beginning of the log, beside the one that is in use, and switches when it has caught up.
 ///
@@ -23,6 +26,9 @@ use crate::{Backoff, Consumer, ConsumerStore, Control, FailurePolicy, OrderingKe
 /// What the handler fails on is parked, if the [policy](Self::policy) says so, under the rebuild's own name, and is the live
 /// consumer's when the view is switched: there it is tried again as ever, and holds its key back. What the live consumer
 /// had failed on is resolved then, by the rebuild: the new view holds it, or it has failed again.
+///
+/// The view of a [`ConsumerGroup`] can't be rebuilt: it has a checkpoint for each partition, and none that could be switched.
+#[must_use]
 pub struct Rebuild {
     consumer: Consumer,
     live: ConsumerName,
@@ -81,42 +87,36 @@ impl Rebuild {
     }
 
     /// Only events that match; the same as the live consumer's.
-    #[must_use]
     pub fn filter(mut self, filter: Filter) -> Self {
         self.consumer = self.consumer.filter(filter);
         self
     }
 
     /// Sets how many events make a page.
-    #[must_use]
     pub fn page_size(mut self, events: u64) -> Self {
         self.consumer = self.consumer.page_size(events);
         self
     }
 
     /// Sets how much is read while a page is being handled, as for [`Consumer::read_ahead`].
-    #[must_use]
     pub fn read_ahead(mut self, ahead: ReadAhead) -> Self {
         self.consumer = self.consumer.read_ahead(ahead);
         self
     }
 
     /// Sets what it does when the handler fails; it stops if not set, and the live view stays as it is.
-    #[must_use]
     pub fn policy(mut self, policy: FailurePolicy) -> Self {
         self.consumer = self.consumer.policy(policy);
         self
     }
 
     /// Sets what keeps events in order where one is parked; the same as the live consumer's.
-    #[must_use]
     pub fn ordering_key(mut self, key: OrderingKey) -> Self {
         self.consumer = self.consumer.ordering_key(key);
         self
     }
 
     /// Tells how far it is, every so often.
-    #[must_use]
     pub fn report(mut self, every: Duration, report: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
         self.interval = every;
         self.report = Some(Box::new(report));
@@ -129,14 +129,19 @@ impl Rebuild {
         self.consumer.control()
     }
 
-    /// Builds the new view and switches.
+    /// Builds the new view and switches, however often the store is away meanwhile.
     ///
     /// # Errors
-    /// As for [`Consumer::run`]; the live view is as it was then.
+    /// As for [`Consumer::run`]; `InvalidInput` if the live consumer is a group; `Unavailable` as well if it is told to stop
+    /// while the store is away and can't say what is parked. The live view is as it was then.
     pub async fn run(self, sink: impl IntoSink) -> Result<RebuildReport> {
         let Consumer { name, store, settings, control } = self.consumer;
         let sink = sink.into_sink(&store);
-        let (begun, began_with) = (Instant::now(), processed(&store, &name).await?);
+        let checkpoints = patiently(&name, &store, &control, || store.checkpoints.checkpoints()).await?;
+        refuse_group(&self.live, &checkpoints)?;
+        let before = checkpoints.iter().find(|checkpoint| checkpoint.consumer == name);
+        let began_with = before.map_or((0, Position::START), |each| (each.events_processed, each.position));
+        let begun = Instant::now();
         let watching = async {
             loop {
                 sleep(self.interval).await;
@@ -160,13 +165,9 @@ impl Rebuild {
             outcome = pump.run() => outcome?,
             () = watching => Outcome::Stopped,
         };
-        let mut parked = unresolved(&store, &name).await?;
+        let mut parked = patiently(&name, &store, &control, || unresolved(&store, &name)).await?;
         if outcome == Outcome::CaughtUp {
-            let checkpoint = store.checkpoints.load_checkpoint(&name).await?;
-            let shadow = match &checkpoint {
-                Some(checkpoint) => CheckpointSave::following(checkpoint),
-                None => CheckpointSave::first(name.clone(), store.identity.log_id().await?),
-            };
+            let shadow = patiently(&name, &store, &control, || shadow(&store, &name)).await?;
             let record = Record::Switch { from: shadow, to: self.live.clone() };
             let delivery = Delivery { events: Vec::new(), record, purpose: Purpose::Rebuild, timeout };
             switch(&store, &sink, &delivery, &name).await?;
@@ -233,10 +234,23 @@ async fn unresolved(store: &ConsumerStore, name: &ConsumerName) -> Result<Vec<De
     }
 }
 
-async fn processed(store: &ConsumerStore, name: &ConsumerName) -> Result<(u64, Position)> {
-    let checkpoint = store.checkpoints.load_checkpoint(name).await?;
-    Ok(checkpoint
-        .map_or((0, Position::START), |checkpoint| (checkpoint.events_processed, checkpoint.position)))
+/// What the rebuild's next save begins with.
+async fn shadow(store: &ConsumerStore, name: &ConsumerName) -> Result<CheckpointSave> {
+    Ok(match store.checkpoints.load_checkpoint(name).await? {
+        Some(checkpoint) => CheckpointSave::following(&checkpoint),
+        None => CheckpointSave::first(name.clone(), store.identity.log_id().await?),
+    })
+}
+
+/// To switch would set a checkpoint that no member of the group looks at.
+fn refuse_group(live: &ConsumerName, checkpoints: &[Checkpoint]) -> Result<()> {
+    let partitions = checkpoints.iter().find_map(|each| ConsumerGroup::partitions_of(live, &each.consumer));
+    partitions.map_or(Ok(()), |partitions| {
+        Err(Error::invalid_input(format!(
+            "{live} is a group with {partitions} partitions, whose view can't be rebuilt beside it: stop its members, \
+             delete its checkpoints and what the view holds, and start them again"
+        )))
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]

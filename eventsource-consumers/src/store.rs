@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use eventsource_core::{CheckpointStore, DeadLetters, EventStore, Leases, LogIdentity, Result};
+use eventsource_core::{CheckpointStore, DeadLetters, EventStore, LogIdentity, Result};
 
 /// Where a consumer reads events and keeps its records. One store that does all of it becomes this by itself; the parts
 /// may also be several.
@@ -32,27 +32,8 @@ where
 }
 
 impl ConsumerStore {
-    /// Whether trying again makes sense: a store that is closed says so here, and not by its errors.
+    /// Whether trying again makes sense, where a call's error does not say that the store is closed.
     pub(crate) fn check_open(&self) -> Result<()> {
         futures_util::FutureExt::now_or_never(self.events.changes().changed()).unwrap_or(Ok(()))
-    }
-}
-
-/// Where a group's members read events, keep their records, and share their work.
-#[derive(Clone, Debug)]
-pub struct GroupStore {
-    /// Events and records. Fences are checked where these are kept.
-    pub consumer: ConsumerStore,
-    /// The leases: in the same database as the checkpoints.
-    pub leases: Arc<dyn Leases>,
-}
-
-impl<S> From<S> for GroupStore
-where
-    S: EventStore + LogIdentity + CheckpointStore + DeadLetters + Leases + 'static,
-{
-    fn from(store: S) -> Self {
-        let store = Arc::new(store);
-        Self { consumer: store.clone().into(), leases: store }
     }
 }

@@ -16,6 +16,7 @@ use crate::{Backoff, ReadAhead};
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Start {
     /// Before the first event.
     #[default]
@@ -145,7 +146,8 @@ impl Subscription {
         self
     }
 
-    /// Sets how long to wait between two attempts while the database is away.
+    /// Sets how long to wait between two attempts while the database is away; 20 milliseconds first and 2 seconds at most if
+    /// not set.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
@@ -201,7 +203,7 @@ impl Subscription {
                     delays = self.backoff.delays();
                     self.rest().await;
                 }
-                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                Err(error) if error.kind() == ErrorKind::Unavailable && error.is_retryable() => {
                     self.seen = None;
                     tracing::debug!(
                         error = &error as &dyn std::error::Error,

@@ -60,6 +60,13 @@ impl<A: Aggregate> AggregateRoot<A> {
         self.stored_version
     }
 
+    /// How far a view has to have come to hold all its stored events; none if there is no such event. Just after a save of
+    /// several aggregates it is where their append ends, the same for all of them.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        self.stored_at.map(|at| at.position)
+    }
+
     /// Decides and applies; what follows is saved by [`Repository::save`](crate::Repository::save).
     ///
     /// # Errors

@@ -16,7 +16,7 @@ impl Changes {
     /// # Errors
     /// `Unavailable` when the store is closed or gone, so that nothing will come any more.
     pub async fn changed(&mut self) -> Result<()> {
-        self.0.changed().await.map_err(|_| Error::unavailable("the store is closed"))
+        self.0.changed().await.map_err(|_| Error::closed("the store is closed"))
     }
 }
 

@@ -136,7 +136,7 @@ impl DeliveryFailure {
     /// A store's failure that a handler hands on is the store's.
     fn of(error: HandlerError, of_handler: impl FnOnce(HandlerError) -> Self) -> Self {
         match error.downcast::<Error>() {
-            Ok(error) if error.is_retryable() => Self::Store(*error),
+            Ok(error) if error.is_retryable() || error.is_closed() => Self::Store(*error),
             Ok(error) => of_handler(error),
             Err(error) => of_handler(error),
         }

@@ -27,12 +27,22 @@ type Source = Box<dyn StdError + Send + Sync + 'static>;
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+/// For how long it goes wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lasts {
+    /// Who can tell.
+    Perhaps,
+    /// Until the store is opened again.
+    UntilReopened,
+}
+
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
     conflict: Option<Conflict>,
     refusal: Option<ViewRefusal>,
+    duration: Lasts,
     source: Option<Arc<dyn StdError + Send + Sync + 'static>>,
 }
 
@@ -45,7 +55,8 @@ pub enum ErrorKind {
     Conflict,
     /// The caller asked for something that has no meaning. Nothing was written.
     InvalidInput,
-    /// The store could not be reached, was busy for too long or is closed. Nothing was written; try again.
+    /// The store could not be reached, was busy for too long or is closed. Nothing was written; try again, unless it
+    /// [is closed](Error::is_closed).
     Unavailable,
     /// The answer was lost: the append may have been written or not. Retry it with the same event ids.
     OutcomeUnknown,
@@ -74,10 +85,18 @@ impl Error {
     }
 
     /// True if the same call, with the same event ids, may succeed later: [`ErrorKind::Unavailable`] and
-    /// [`ErrorKind::OutcomeUnknown`]. A conflict is not: whoever decided must read and decide again.
+    /// [`ErrorKind::OutcomeUnknown`], unless the store [is closed](Self::is_closed). A conflict is not: whoever decided must
+    /// read and decide again.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown)
+        matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown) && !self.is_closed()
+    }
+
+    /// True if the store is closed, or has failed so that it has to be opened again: it never answers any more. The kind is
+    /// [`ErrorKind::Unavailable`] then.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.duration == Lasts::UntilReopened
     }
 
     /// What stood in the way, if this is a conflict.
@@ -103,6 +122,14 @@ impl Error {
     /// An error of [`ErrorKind::InvalidInput`].
     pub fn invalid_input(message: impl Into<Cow<'static, str>>) -> Self {
         Self::of(ErrorKind::InvalidInput, message)
+    }
+
+    /// An error of [`ErrorKind::Unavailable`] that [says](Self::is_closed) that trying again makes no sense: the store is
+    /// closed, or works again only when it is opened again.
+    pub fn closed(message: impl Into<Cow<'static, str>>) -> Self {
+        let mut error = Self::unavailable(message);
+        error.0.duration = Lasts::UntilReopened;
+        error
     }
 
     /// An error of [`ErrorKind::Unavailable`]: the caller must be sure that nothing was written.
@@ -132,7 +159,8 @@ impl Error {
     }
 
     fn of(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), conflict: None, refusal: None, source: None }))
+        let (message, duration) = (message.into(), Lasts::Perhaps);
+        Self(Box::new(Inner { kind, message, conflict: None, refusal: None, duration, source: None }))
     }
 }
 

@@ -82,7 +82,8 @@ impl Relay {
     /// While the store can't be reached it tries again and again.
     ///
     /// # Errors
-    /// `Corrupt` if an entry can't be decoded; `Unavailable` if the store that [wakes](Self::wake_by) it is closed.
+    /// `Corrupt` if an entry can't be decoded; `Unavailable` once the store [is closed](Error::is_closed), or the one that
+    /// [wakes](Self::wake_by) it.
     pub async fn run(&self, stop: impl Future<Output = ()>) -> Result<RelayReport> {
         let mut report = RelayReport::default();
         let mut changes = self.changes.clone();
@@ -151,7 +152,8 @@ impl Relay {
 
 /// Whether the store may be well again later.
 fn is_passing(error: &Error) -> bool {
-    !matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::InvalidInput | ErrorKind::Unsupported)
+    let stays = matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::InvalidInput | ErrorKind::Unsupported);
+    !stays && !error.is_closed()
 }
 
 async fn changed(changes: Option<&mut Changes>) -> Result<()> {

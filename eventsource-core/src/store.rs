@@ -61,7 +61,8 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     fn capabilities(&self) -> Capabilities;
 
     /// Finishes what was accepted and lets go of connections, threads and files. Everything that is asked afterwards
-    /// is `Unavailable`; closing again is fine.
+    /// is `Unavailable`, and the error says that it [is closed](crate::Error::is_closed), so that nobody tries again for
+    /// ever; closing again is fine.
     ///
     /// # Errors
     /// `Backend` if something could not be let go of in order. The store is closed nevertheless.

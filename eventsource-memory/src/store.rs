@@ -94,7 +94,7 @@ impl MemoryStore {
 }
 
 fn closed() -> Error {
-    Error::unavailable("the store is closed")
+    Error::closed("the store is closed")
 }
 
 #[async_trait]

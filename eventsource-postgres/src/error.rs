@@ -106,11 +106,7 @@ impl Failure {
 
     /// Nobody is there to flush the log.
     pub(crate) fn closed() -> Self {
-        Self::of(
-            ErrorKind::Unavailable,
-            "the store is closed",
-            std::io::Error::from(std::io::ErrorKind::NotConnected),
-        )
+        Self::of(ErrorKind::Unavailable, "the store is closed", sqlx::Error::PoolClosed)
     }
 
     /// The same for one who has written something that this failure leaves without a flush.
@@ -146,6 +142,11 @@ impl Failure {
         }
     }
 
+    /// Whether trying again makes no sense.
+    fn says_closed(&self) -> bool {
+        matches!(self.source.downcast_ref(), Some(sqlx::Error::PoolClosed))
+    }
+
     /// The error for one caller.
     pub(crate) fn to_error(&self) -> Error {
         if let Some(error) = &self.of_views {
@@ -154,6 +155,7 @@ impl Failure {
         let message = self.message.clone();
         let error = match self.kind {
             ErrorKind::InvalidInput => Error::invalid_input(message),
+            ErrorKind::Unavailable if self.says_closed() => Error::closed(message),
             ErrorKind::Unavailable => Error::unavailable(message),
             ErrorKind::OutcomeUnknown => Error::outcome_unknown(message),
             ErrorKind::Corrupt => Error::corrupt(message),

@@ -154,7 +154,7 @@ impl PostgresStore {
 
     fn opened<T>(&self, use_it: impl FnOnce(&Open) -> T) -> Result<T> {
         let open = self.shared.open.read().unwrap_or_else(PoisonError::into_inner);
-        open.as_ref().map(use_it).ok_or_else(|| Error::unavailable("the store is closed"))
+        open.as_ref().map(use_it).ok_or_else(|| Error::closed("the store is closed"))
     }
 }
 
@@ -169,11 +169,11 @@ impl EventStore for PostgresStore {
         let room = Arc::clone(&self.shared.room)
             .acquire_many_owned(room_of(&append))
             .await
-            .map_err(|_| Error::unavailable("the store is closed"))?;
+            .map_err(|_| Error::closed("the store is closed"))?;
         queue
             .send(Request { append, verdict, _room: room })
             .await
-            .map_err(|_| Error::unavailable("the runtime that the store was opened on has ended"))?;
+            .map_err(|_| Error::closed("the runtime that the store was opened on has ended"))?;
         drop(queue);
         told.await.map_err(|_| {
             Error::outcome_unknown("the runtime that the store was opened on ended before the verdict")

@@ -27,6 +27,16 @@ pub(crate) enum Wrote {
 pub(crate) struct Undurable {
     message: String,
     cause: Option<Arc<io::Error>>,
+    holds: Holds,
+}
+
+/// For how long nothing is durable.
+#[derive(Clone, Copy, Debug)]
+enum Holds {
+    /// Until the files are in their places again, for example.
+    ForNow,
+    /// Until the store is reopened.
+    ForGood,
 }
 
 impl Undurable {
@@ -34,17 +44,17 @@ impl Undurable {
     pub(crate) fn unflushed(error: io::Error) -> Self {
         let message =
             "the WAL could not be flushed; nothing is written or acknowledged until the store is reopened";
-        Self { message: message.to_owned(), cause: Some(Arc::new(error)) }
+        Self { message: message.to_owned(), cause: Some(Arc::new(error)), holds: Holds::ForGood }
     }
 
     /// It went to files that are no longer in their places.
     pub(crate) fn misplaced(error: &Error) -> Self {
-        Self { message: error.to_string(), cause: None }
+        Self { message: error.to_string(), cause: None, holds: Holds::ForNow }
     }
 
     /// The thread that writes is gone, and with it whoever flushes.
     pub(crate) fn ended() -> Self {
-        Self { message: "the store's thread has ended".to_owned(), cause: None }
+        Self { message: "the store's thread has ended".to_owned(), cause: None, holds: Holds::ForGood }
     }
 
     /// The error for one who wrote.
@@ -54,7 +64,10 @@ impl Undurable {
 
     /// The error for one who wrote nothing.
     pub(crate) fn of_read(&self) -> Error {
-        self.with_cause(Error::unavailable(self.message.clone()))
+        self.with_cause(match self.holds {
+            Holds::ForNow => Error::unavailable(self.message.clone()),
+            Holds::ForGood => Error::closed(self.message.clone()),
+        })
     }
 
     fn with_cause(&self, error: Error) -> Error {

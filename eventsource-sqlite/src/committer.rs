@@ -213,7 +213,7 @@ impl Committer {
         requests: Vec<Request>,
     ) -> (Wrote, Vec<Answer>) {
         if let Err(error) = flusher.check() {
-            return refuse(requests, || Error::unavailable(error.to_string()));
+            return refuse(requests, || error.clone());
         }
         let now = match self.config.now() {
             Ok(now) => now,

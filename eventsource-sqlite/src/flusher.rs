@@ -246,7 +246,10 @@ impl Flusher {
     fn has_failed(&self, error: io::Error) -> Undurable {
         let failed = Undurable::unflushed(error);
         tracing::error!(%failed, "the store stops");
-        self.state().failed.get_or_insert(failed).clone()
+        let failed = self.state().failed.get_or_insert(failed).clone();
+        // Whoever waits for events looks, and is told.
+        self.signal.notify();
+        failed
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

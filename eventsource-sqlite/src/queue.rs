@@ -91,11 +91,11 @@ impl Places {
 }
 
 fn ended() -> Error {
-    Error::unavailable("the store's thread has ended")
+    Error::closed("the store's thread has ended")
 }
 
 fn closed() -> Error {
-    Error::unavailable("the store is closed")
+    Error::closed("the store is closed")
 }
 
 #[cfg(test)]

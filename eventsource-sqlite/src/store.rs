@@ -148,7 +148,7 @@ impl SqliteStore {
             Some(readers) => readers.send(job).await?,
             None => self.shared.writer.send(Job::Read(job), 1).await?,
         }
-        answered.await.map_err(|_| Error::unavailable("the thread that was to read has ended"))?
+        answered.await.map_err(|_| Error::closed("the thread that was to read has ended"))?
     }
 
     /// Runs `work` in a transaction of its own on the writer's connection, and commits if it says so. Whatever it fails

@@ -6,19 +6,19 @@ use eventsource_core::{Append, ErrorKind, Filter, ReadOptions, StreamId};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::given::{a_while, events, refused, stream};
+use crate::given::{a_while, closed, events, stream};
 use crate::{CaseResult, Cx};
 
 pub async fn a_closed_store_is_unavailable(cx: Cx) -> CaseResult {
     let (store, known): (_, StreamId) = (cx.store(), stream());
     store.append(Append::to_stream(known.clone(), eventsource_core::ExpectedVersion::Any, events(1))).await?;
     store.close().await?;
-    refused(ErrorKind::Unavailable, store.append(Append::events(events(1))).await)?;
-    refused(ErrorKind::Unavailable, store.read_page(&Filter::all(), &ReadOptions::new()).await)?;
-    refused(ErrorKind::Unavailable, store.head().await)?;
-    refused(ErrorKind::Unavailable, store.stream_version(&known).await)?;
+    closed(store.append(Append::events(events(1))).await)?;
+    closed(store.read_page(&Filter::all(), &ReadOptions::new()).await)?;
+    closed(store.head().await)?;
+    closed(store.stream_version(&known).await)?;
     let mut changes = store.changes();
-    refused(ErrorKind::Unavailable, timeout(Duration::from_secs(10), changes.changed()).await?)?;
+    closed(timeout(Duration::from_secs(10), changes.changed()).await?)?;
     Ok(())
 }
 

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use eventsource_consumers::{
-    Outcome, Reaction, Start, State, derived_event_id, each_event, each_page, lag, wait_for,
+    Consumer, ConsumerStore, Outcome, Reaction, Start, State, derived_event_id, each_event, each_page, lag,
+    wait_for,
 };
 use eventsource_core::{Append, Conflict, Error, ErrorKind, NewEvent, Position, RecordedEvent};
 use tokio::time::timeout;
 
 use crate::clock::SetClock;
 use crate::consuming::{Diary, consumer};
-use crate::given::{conflict, event, events, found, log_of, name, positions, refused, types};
+use crate::given::{closed, conflict, event, events, found, log_of, name, positions, refused, types};
 use crate::{CaseResult, Cx, Setup};
 
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -119,6 +120,14 @@ pub async fn a_store_that_is_away_is_waited_for_and_not_counted(cx: Cx) -> CaseR
     assert_eq!(failures.load(Ordering::SeqCst), 9);
     assert_eq!(checkpoint(&cx, "orders").await?.1, 2);
     Ok(())
+}
+
+pub async fn it_ends_when_what_keeps_its_checkpoints_is_closed(cx: Cx) -> CaseResult {
+    let elsewhere = cx.fresh(Setup::default()).await?;
+    let store = ConsumerStore { checkpoints: elsewhere.checkpoints().clone(), ..cx.consumer_store() };
+    elsewhere.store().close().await?;
+    let consumer = Consumer::new("orders", store)?.run(Diary::default().handler());
+    closed(timeout(Duration::from_secs(20), consumer).await?)
 }
 
 pub async fn a_reset_takes_it_back_while_it_runs(cx: Cx) -> CaseResult {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventsource_consumers::{Consumer, ConsumerGroup, GroupOptions, GroupStore, partition_of};
+use eventsource_consumers::{
+    Consumer, ConsumerGroup, FailurePolicy, GroupOptions, State, Status, partition_of,
+};
 use eventsource_core::{
     Append, CheckpointSave, CheckpointStore, Clock as _, ConsumerName, ErrorKind, ExpectedVersion, Filter,
-    Position, RecordedEvent,
+    MemberId, Position, RecordedEvent,
 };
 use eventsource_testing::{Fault, Faults, Faulty};
 use tokio::time::{sleep, timeout};
@@ -14,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use crate::bad_network::BadNetwork;
 use crate::chaos::{self, Crew, Deeds, LEASE, Scribe, Watch, Writers};
 use crate::clock::SetClock;
+use crate::consuming::{Diary, quick};
 use crate::given::{event, events, log_of, refused, stream, types};
 use crate::witness::{Consumption, Delivery, Witness};
 use crate::{CaseResult, Cx, Setup};
@@ -76,7 +79,7 @@ pub async fn one_partition_is_a_single_active_consumer(cx: Cx) -> CaseResult {
         .map(|_| {
             let consumer =
                 Consumer::new("chaos", cx.consumer_store())?.poll_interval(Duration::from_millis(100));
-            Ok(ConsumerGroup::new(consumer, cx.group_store(), options))
+            Ok(ConsumerGroup::new(consumer, cx.leases().clone(), options))
         })
         .collect::<CaseResult<Vec<_>>>()?;
     let controls: Vec<_> = groups.iter().map(ConsumerGroup::control).collect();
@@ -99,13 +102,26 @@ pub async fn members_end_when_their_store_is_closed_with_or_without_work(cx: Cx)
     let options = GroupOptions::partitions(1).lease(LEASE);
     let start = || {
         let group =
-            ConsumerGroup::new(Consumer::new("chaos", cx.consumer_store())?, cx.group_store(), options);
-        CaseResult::Ok(tokio::spawn(group.run(Deeds::default().handler())))
+            ConsumerGroup::new(Consumer::new("chaos", cx.consumer_store())?, cx.leases().clone(), options);
+        CaseResult::Ok((group.member(), tokio::spawn(group.run(Deeds::default().handler()))))
     };
     let members = [start()?, start()?];
     until_shared(&cx, &[1]).await?;
+    // One that has not begun to work would learn of it elsewhere.
+    let (asking, moment) = (MemberId::random(), Duration::from_secs(5));
+    let announced = async {
+        loop {
+            let known = cx.leases().announce(&group(), asking, moment).await?;
+            if members.iter().all(|(member, _)| known.contains(member)) {
+                return CaseResult::Ok(());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, announced).await??;
+    cx.leases().withdraw(&group(), asking).await?;
     cx.store().close().await?;
-    for member in members {
+    for (_, member) in members {
         refused(ErrorKind::Unavailable, timeout(PATIENCE, member).await??)?;
     }
     Ok(())
@@ -118,9 +134,47 @@ pub async fn another_number_of_partitions_is_refused(cx: Cx) -> CaseResult {
     chaos::until_handled(&cx, async || Ok(deeds.list())).await?;
     first.stop().await?;
     let consumer = Consumer::new("chaos", cx.consumer_store())?;
-    let other = ConsumerGroup::new(consumer, cx.group_store(), GroupOptions::partitions(7));
+    let other = ConsumerGroup::new(consumer, cx.leases().clone(), GroupOptions::partitions(7));
     let error = refused(ErrorKind::InvalidInput, timeout(PATIENCE, other.run(deeds.handler())).await?)?;
     assert!(error.to_string().contains("6 partitions"), "{error}");
+    Ok(())
+}
+
+pub async fn a_member_that_is_paused_takes_nothing_until_it_goes_on(cx: Cx) -> CaseResult {
+    let (deeds, group) = (Deeds::default(), chaos::member(&cx)?);
+    let control = group.control();
+    let running = tokio::spawn(group.run(deeds.handler()));
+    until_shared(&cx, &[6]).await?;
+    control.pause();
+    timeout(PATIENCE, control.wait_until(|status| status.state == State::Paused)).await?;
+    cx.store().append(Append::events(events(30))).await?;
+    // Longer than a lease: it stays a member, and keeps what it has.
+    sleep(LEASE * 2).await;
+    assert_eq!((deeds.list().len(), control.status().state), (0, State::Paused));
+    until_shared(&cx, &[6]).await?;
+    control.resume();
+    chaos::until_handled(&cx, async || Ok(deeds.list())).await?;
+    timeout(PATIENCE, control.wait_until(|status| status.state == State::Live)).await?;
+    // Also while it is paused.
+    control.pause();
+    control.stop();
+    timeout(PATIENCE, running).await???;
+    Ok(())
+}
+
+pub async fn a_member_tells_what_failed_and_was_parked(cx: Cx) -> CaseResult {
+    cx.store().append(Append::events([event("A"), event("Poison"), event("A"), event("Poison")])).await?;
+    let policy = quick(FailurePolicy::park()).attempts(2);
+    let consumer = Consumer::new("chaos", cx.consumer_store())?.policy(policy);
+    let group = ConsumerGroup::new(consumer, cx.leases().clone(), GroupOptions::partitions(2).lease(LEASE));
+    let control = group.control();
+    let running = tokio::spawn(group.run(Diary::default().handler()));
+    let counts = |status: &Status| (status.parked, status.failures);
+    timeout(PATIENCE, control.wait_until(|status| counts(status) == (2, 4))).await?;
+    control.stop();
+    timeout(PATIENCE, running).await???;
+    let status = control.status();
+    assert_eq!((status.state, counts(&status)), (State::Stopped, (2, 4)), "{status:?}");
     Ok(())
 }
 
@@ -128,10 +182,10 @@ pub async fn another_number_of_partitions_is_refused(cx: Cx) -> CaseResult {
 fn onlooker(cx: &Cx, filter: Filter) -> CaseResult<(ConsumerGroup, Faulty<Arc<dyn CheckpointStore>>)> {
     let once = Faults::none().nth(2, Fault::BeforeCommit);
     let checkpoints = Faulty::new(cx.checkpoints().clone()).on_checkpoints(once);
-    let mut store: GroupStore = cx.group_store();
-    store.consumer.checkpoints = Arc::new(checkpoints.clone());
-    let consumer = Consumer::new("chaos", store.consumer.clone())?.filter(filter);
-    Ok((ConsumerGroup::new(consumer, store, GroupOptions::partitions(3)), checkpoints))
+    let mut store = cx.consumer_store();
+    store.checkpoints = Arc::new(checkpoints.clone());
+    let consumer = Consumer::new("chaos", store)?.filter(filter);
+    Ok((ConsumerGroup::new(consumer, cx.leases().clone(), GroupOptions::partitions(3)), checkpoints))
 }
 
 async fn save(cx: &Cx, partition: u32, position: Position) -> CaseResult {
@@ -233,7 +287,7 @@ pub async fn members_whose_calls_are_lost_lose_and_reorder_nothing(cx: Cx) -> Ca
         let consumer = Consumer::new("chaos", network.consumer_store())?
             .page_size(8)
             .poll_interval(Duration::from_millis(50));
-        Ok(ConsumerGroup::new(consumer, network.group_store(), options))
+        Ok(ConsumerGroup::new(consumer, network.leases(), options))
     };
     let groups = (0..2).map(|_| member()).collect::<CaseResult<Vec<_>>>()?;
     let controls: Vec<_> = groups.iter().map(ConsumerGroup::control).collect();

@@ -10,8 +10,8 @@ use eventsource_core::{
 use uuid::Uuid;
 
 use crate::given::{
-    conflict, event, events, found, log_of, names, positions, refused, stream, stream_of, tag, tagged,
-    tenant, time, types, with_json,
+    closed, conflict, event, events, found, log_of, names, positions, refused, stream, stream_of, tag,
+    tagged, tenant, time, types, with_json,
 };
 use crate::manual_clock::ManualClock;
 use crate::{CaseResult, Cx, Failure, Setup};
@@ -462,12 +462,12 @@ pub async fn a_closed_stores_outbox_is_unavailable(cx: Cx) -> CaseResult {
     cx.store().append(Append::events(events(1))).await?;
     cx.store().close().await?;
     let (request, id) = (ClaimRequest::new("late", 1, MINUTE)?, ClaimId::random());
-    refused(ErrorKind::Unavailable, outbox.claim(&request).await)?;
-    refused(ErrorKind::Unavailable, outbox.settle(id, &[Settlement::published(EventId::random())]).await)?;
-    refused(ErrorKind::Unavailable, outbox.extend(id, MINUTE).await)?;
-    refused(ErrorKind::Unavailable, outbox.failed(1).await)?;
-    refused(ErrorKind::Unavailable, outbox.retry_failed(None).await)?;
-    refused(ErrorKind::Unavailable, outbox.delete_published(MINUTE).await)?;
-    refused(ErrorKind::Unavailable, outbox.statistics().await)?;
+    closed(outbox.claim(&request).await)?;
+    closed(outbox.settle(id, &[Settlement::published(EventId::random())]).await)?;
+    closed(outbox.extend(id, MINUTE).await)?;
+    closed(outbox.failed(1).await)?;
+    closed(outbox.retry_failed(None).await)?;
+    closed(outbox.delete_published(MINUTE).await)?;
+    closed(outbox.statistics().await)?;
     Ok(())
 }

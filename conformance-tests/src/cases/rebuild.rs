@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use eventsource_consumers::{
-    DeadLetterOffice, FailurePolicy, Outcome, Progress, Reaction, Rebuild, each_event,
+    ConsumerGroup, DeadLetterOffice, FailurePolicy, Outcome, Progress, Reaction, Rebuild, each_event,
 };
 use eventsource_core::{
     Append, DeadLetterKey, DeadLetterQuery, DeadLetterState, ErrorKind, EventStoreExt, Purpose, RecordedEvent,
 };
 
+use crate::bad_network::BadNetwork;
 use crate::consuming::{Diary, consumer, quick};
 use crate::given::{event, events, log_of, name, positions, refused, tagged, types};
 use crate::{CaseResult, Cx};
@@ -173,5 +174,34 @@ pub async fn what_it_fails_on_is_tried_again_as_a_rebuild_until_it_switches(cx: 
     assert!(office.retry(&parked, "ann").await?);
     assert_eq!(*purposes.lock().expect("nothing panics under it"), [Purpose::Rebuild; 3]);
     assert!(rebuild(&cx)?.run(handler(false)).await?.parked.is_empty());
+    Ok(())
+}
+
+pub async fn the_view_of_a_group_is_not_rebuilt(cx: Cx) -> CaseResult {
+    cx.store().append(Append::events(events(3))).await?;
+    let partition = ConsumerGroup::partition_name(&name("orders"), 1, 2)?;
+    consumer(&cx, partition.as_str())?.run_until_caught_up(Diary::default().handler()).await?;
+    let (diary, before) = (Diary::default(), cx.checkpoints().checkpoints().await?);
+    let error = refused(ErrorKind::InvalidInput, rebuild(&cx)?.run(diary.handler()).await)?;
+    assert!(error.to_string().contains("2 partitions"), "{error}");
+    assert_eq!((diary.handled(), cx.checkpoints().checkpoints().await?), (vec![], before));
+    // One that is called like a partition and is none keeps nobody from anything.
+    consumer(&cx, "stock[new]")?.run_until_caught_up(diary.handler()).await?;
+    let report = Rebuild::new("stock", cx.consumer_store())?.run(diary.handler()).await?;
+    assert_eq!(report.outcome, Outcome::CaughtUp);
+    Ok(())
+}
+
+pub async fn whatever_answers_are_lost_the_view_is_rebuilt_and_switched_to(cx: Cx) -> CaseResult {
+    cx.store().append(Append::events(events(9))).await?;
+    let (diary, network) = (Diary::default(), BadNetwork::before(&cx));
+    let report = Rebuild::new("orders", network.consumer_store())?.page_size(2).run(diary.handler()).await?;
+    network.was_bad_for_a_consumer()?;
+    let (log, mut handled) = (positions(&log_of(cx.store()).await?), diary.handled());
+    handled.dedup();
+    assert_eq!((report.outcome, report.progress.applied, handled), (Outcome::CaughtUp, 9, log));
+    let left = cx.checkpoints().checkpoints().await?;
+    let left: Vec<_> = left.iter().map(|each| (each.consumer.as_str(), each.position)).collect();
+    assert_eq!(left, [("orders", cx.store().head().await?)]);
     Ok(())
 }

@@ -210,6 +210,16 @@ pub async fn a_relay_ends_when_its_store_is_closed(cx: Cx) -> CaseResult {
     Ok(())
 }
 
+pub async fn a_relay_that_nobody_wakes_ends_when_its_store_is_closed(cx: Cx) -> CaseResult {
+    let (cx, outbox) = in_real_time(&cx).await?;
+    let relay = Relay::new(outbox, Arc::new(Moody::good()), quick())?;
+    let running = tokio::spawn(async move { relay.run(std::future::pending()).await });
+    sleep(Duration::from_millis(20)).await;
+    cx.store().close().await?;
+    refused(ErrorKind::Unavailable, timeout(PATIENCE, running).await??)?;
+    Ok(())
+}
+
 /// How long a lease lasts by the store's clock, which moves only when this case moves it.
 const LEASE: Duration = Duration::from_secs(3_600);
 

@@ -173,6 +173,9 @@ pub async fn several_aggregates_are_saved_together_or_not_at_all(cx: Cx) -> Case
     taker.execute(&Put(4))?;
     let appended = work.save((&mut giver, &mut taker)).await?.ok_or_else(|| Failure::new("it was saved"))?;
     assert_eq!(appended.versions.len(), 2);
+    assert_eq!([giver.position(), taker.position()], [Some(appended.last); 2]);
+    assert_eq!(purses.load_or_create(to).await?.position(), Some(appended.last), "its event is the last one");
+    assert_eq!(purses.create(Uuid::now_v7())?.position(), None);
     assert_eq!((giver.version(), taker.version()), (Some(Version::new(11)?), Some(Version::new(2)?)));
     // The taker changes meanwhile.
     giver.execute(&Take(1))?;

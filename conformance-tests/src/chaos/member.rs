@@ -16,7 +16,7 @@ pub(crate) fn member(cx: &Cx) -> CaseResult<ConsumerGroup> {
         .page_size(16)
         .poll_interval(Duration::from_millis(100))
         .idle_save(Duration::from_millis(50));
-    Ok(ConsumerGroup::new(consumer, cx.group_store(), GroupOptions::partitions(PARTITIONS).lease(LEASE)))
+    Ok(ConsumerGroup::new(consumer, cx.leases().clone(), GroupOptions::partitions(PARTITIONS).lease(LEASE)))
 }
 
 /// A member in this process that delivers to `sink`.

@@ -121,6 +121,10 @@ async fn trial(
     };
     let (looks, blows) = futures_util::future::try_join(looking, suffering).await?;
     println!("[{}] {}: {blows:?}, {} looks", cx.backend(), cx.case(), looks.len());
+    // What nobody has seen can't be judged.
+    if looks.len() <= 10 {
+        return Err(Failure::new(format!("nobody watched the relays: {} looks", looks.len())));
+    }
     Ok(Publication { looks, end: outbox.statistics().await?, ..Publication::default() })
 }
 

@@ -42,6 +42,7 @@ macro_rules! __contract_consumers {
             an_append_wakes_a_relay,
             a_relay_finds_what_nobody_wakes_it_for,
             a_relay_ends_when_its_store_is_closed,
+            a_relay_that_nobody_wakes_ends_when_its_store_is_closed,
             whatever_fails_every_event_is_published_and_streams_in_order,
             relays_that_are_paused_and_killed_publish_everything_in_order,
             whatever_answers_are_lost_every_event_is_published_and_streams_in_order,
@@ -99,6 +100,7 @@ macro_rules! __contract_consumers {
             it_begins_at_its_start_once,
             the_checkpoint_moves_where_nothing_matches,
             a_store_that_is_away_is_waited_for_and_not_counted,
+            it_ends_when_what_keeps_its_checkpoints_is_closed,
             a_reset_takes_it_back_while_it_runs,
             a_restored_log_is_refused,
             waiting_for_a_position_ends_when_it_is_done,
@@ -124,6 +126,8 @@ macro_rules! __contract_consumers {
             what_it_fails_on_is_the_live_consumers_when_it_switches,
             what_it_fails_on_is_tried_again_as_a_rebuild_until_it_switches,
             what_had_failed_before_is_resolved_by_it,
+            the_view_of_a_group_is_not_rebuilt,
+            whatever_answers_are_lost_the_view_is_rebuilt_and_switched_to,
         }
         failure_policy requires DeadLetters {
             a_consumer_that_stops_stays_before_the_event,
@@ -171,6 +175,8 @@ macro_rules! __contract_consumers {
             members_share_the_work_and_hand_it_over,
             one_partition_is_a_single_active_consumer,
             another_number_of_partitions_is_refused,
+            a_member_that_is_paused_takes_nothing_until_it_goes_on,
+            a_member_tells_what_failed_and_was_parked,
             a_groups_lag_counts_what_its_partitions_have_not_done,
             waiting_for_a_group_waits_for_all_its_partitions,
             members_end_when_their_store_is_closed_with_or_without_work,

@@ -40,7 +40,7 @@ impl ModelStore {
 
     fn open_state(&self) -> Result<MutexGuard<'_, State>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.closed { Err(Error::unavailable("the store is closed")) } else { Ok(state) }
+        if state.closed { Err(Error::closed("the store is closed")) } else { Ok(state) }
     }
 }
 

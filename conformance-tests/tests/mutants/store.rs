@@ -99,7 +99,7 @@ impl Mutant {
 
     pub(crate) fn check_open(&self) -> Result<()> {
         let open = self.signal.lock().expect("nothing panics under it").is_some();
-        if open { Ok(()) } else { Err(Error::unavailable("the store is closed")) }
+        if open { Ok(()) } else { Err(Error::closed("the store is closed")) }
     }
 
     pub(crate) fn visible(&self, mut head: Position) -> Position {

@@ -18,7 +18,7 @@ impl ConsumerGroup {
         let positions = self.positions().await?;
         let furthest_behind = positions.iter().min().copied().unwrap_or_default();
         let settings = &self.consumer.settings;
-        lag::behind(&self.store.consumer, &settings.filter, furthest_behind, now, |event| {
+        lag::behind(&self.consumer.store, &settings.filter, furthest_behind, now, |event| {
             let partition = settings.ordering_key.partition(event, self.options.partitions);
             positions.get(partition as usize).is_some_and(|done| event.position() > *done)
         })
@@ -54,7 +54,7 @@ impl ConsumerGroup {
 
     /// How far each partition has come: one question to the store, however many there are.
     async fn positions(&self) -> Result<Vec<Position>> {
-        let checkpoints = self.store.consumer.checkpoints.checkpoints().await?;
+        let checkpoints = self.consumer.store.checkpoints.checkpoints().await?;
         self.check_partitions(&checkpoints)?;
         let listed: HashMap<_, _> =
             checkpoints.into_iter().map(|each| (each.consumer, each.position)).collect();

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use eventsource_core::{
-    Append, Appended, CheckpointStore, ConsumerName, ErrorKind, EventStore, ExpectedVersion, Filter,
-    HandlerError, LeaseKey, Leases, LogIdentity, MemberId, NewEvent, Position, ReadOptions, RecordedEvent,
-    StreamId,
+    Append, Appended, CheckpointStore, ConsumerName, ErrorKind, EventBus, EventStore, ExpectedVersion,
+    Filter, HandlerError, LeaseKey, Leases, LogIdentity, MemberId, NewEvent, Position, ReadOptions,
+    RecordedEvent, Relay, RelayConfig, StreamId,
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use self::disk::Disk;
@@ -353,6 +353,33 @@ async fn after_a_flush_that_failed_nothing_is_written_or_told() {
     assert!(store.append(first).await.unwrap().replayed);
     store.append(lost).await.unwrap();
     store.close().await.unwrap();
+}
+
+/// Whoever tried again would do so for ever: relays, and consumers, which ask the error as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_flush_that_failed_nobody_tries_again() {
+    let ground = Ground::new().await;
+    let (disk, store) = (&ground.disk, &ground.store);
+    store.append(one("Flushed")).await.unwrap();
+    let bus = Arc::new(EventBus::new());
+    let relay = Relay::new(Arc::new(store.clone()), bus, RelayConfig::new("relay")).unwrap();
+    let relay = tokio::spawn(async move { relay.run(std::future::pending()).await });
+    disk.break_down();
+    assert_eq!(store.append(one("Lost")).await.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+    disk.repair();
+    let consumer = ConsumerName::new("consumer").unwrap();
+    for refused in [
+        timeout(LONG, relay).await.unwrap().unwrap().unwrap_err(),
+        store.append(one("More")).await.unwrap_err(),
+        store.head().await.unwrap_err(),
+        store.load_checkpoint(&consumer).await.unwrap_err(),
+        store.reset_checkpoint(&consumer, log_id_of(&ground.path), Position::START).await.unwrap_err(),
+    ] {
+        assert_eq!(refused.kind(), ErrorKind::Unavailable);
+        assert!(refused.is_closed() && !refused.is_retryable(), "{refused:?}");
+        assert!(refused.to_string().contains("until the store is reopened"), "{refused:?}");
+    }
+    assert!(store.close().await.is_err());
 }
 
 fn log_id_of(path: &Path) -> eventsource_core::LogId {

@@ -43,7 +43,7 @@ impl VecStore {
 
     fn open_log(&self) -> Result<MutexGuard<'_, Log>> {
         let log = self.log();
-        if log.signal.is_some() { Ok(log) } else { Err(Error::unavailable("the store is closed")) }
+        if log.signal.is_some() { Ok(log) } else { Err(Error::closed("the store is closed")) }
     }
 }
 
