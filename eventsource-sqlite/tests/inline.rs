@@ -16,6 +16,7 @@ use eventsource_core::{
 };
 use eventsource_sqlite::{SqliteConfig, SqliteInlineView, SqliteStore, SqliteView};
 use futures_util::future::join_all;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// Notes the types of events, and does to the transaction what they say.
@@ -40,6 +41,13 @@ impl SqliteView for Notes {
             "CommitsAndBeginsAnew" => {
                 drop(transaction.execute_batch("COMMIT"));
                 transaction.execute_batch("BEGIN IMMEDIATE")?;
+            }
+            "BeginsAnewForGood" => {
+                transaction.execute_batch("ROLLBACK; BEGIN")?;
+                transaction.authorizer(Some(|context: AuthContext<'_>| match context.action {
+                    AuthAction::Transaction { operation: TransactionOperation::Rollback } => Authorization::Deny,
+                    _ => Authorization::Allow,
+                }))?;
             }
             "BeginsAnewAndFails" => {
                 transaction.execute_batch("ROLLBACK; BEGIN")?;
@@ -164,6 +172,16 @@ async fn a_handler_that_replaces_a_callers_transaction_leaves_nothing_of_it() {
     }
     store.append(one("Good")).await.unwrap();
     assert_eq!(noted(&path), [1]);
+}
+
+#[tokio::test]
+async fn what_went_wrong_first_is_told_also_where_rolling_back_fails() {
+    let (_directory, path) = fresh();
+    let store = open(&path).await;
+    let mut own = Connection::open(&path).unwrap();
+    let transaction = own.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let error = store.append_in(&transaction, one("BeginsAnewForGood")).unwrap_err();
+    assert!(error.source().unwrap().to_string().contains("no such savepoint"), "{error:?}");
 }
 
 #[tokio::test]
