@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use common::{event, fresh, one, to_new_stream};
 use eventsource_core::{
-    Append, Capability, ErrorKind, EventStore, HandlerError, HandlerTimedOut, Purpose, RecordedEvent, Result,
-    ViewRefusal,
+    Append, Capability, ErrorKind, EventStore, Filter, HandlerError, HandlerTimedOut, Purpose, RecordedEvent,
+    Result, ViewRefusal,
 };
 use eventsource_sqlite::{SqliteConfig, SqliteInlineView, SqliteStore, SqliteView};
 use futures_util::future::join_all;
@@ -45,7 +45,9 @@ impl SqliteView for Notes {
             "BeginsAnewForGood" => {
                 transaction.execute_batch("ROLLBACK; BEGIN")?;
                 transaction.authorizer(Some(|context: AuthContext<'_>| match context.action {
-                    AuthAction::Transaction { operation: TransactionOperation::Rollback } => Authorization::Deny,
+                    AuthAction::Transaction { operation: TransactionOperation::Rollback } => {
+                        Authorization::Deny
+                    }
                     _ => Authorization::Allow,
                 }))?;
             }
@@ -129,6 +131,26 @@ async fn the_handlers_own_error_is_the_source() {
     let error = store.append(one("Fails")).await.unwrap_err();
     assert!(error.source().unwrap().is::<Unwilling>(), "{error:?}");
     assert!(!error.is_retryable() && !error.is_conflict());
+}
+
+/// Also where they are more than fit into a page.
+#[tokio::test]
+async fn an_append_makes_up_for_as_many_events_as_is_set() {
+    let (_directory, path) = fresh();
+    let view = SqliteInlineView::new("notes", Notes::default()).unwrap().most_behind(10_005);
+    let view = view.filter(Filter::event_types(["Wanted"]).unwrap());
+    let store = SqliteStore::open(SqliteConfig::file(&path).inline(view)).await.unwrap();
+    let plain = common::open(&path).await;
+    for (event_type, count) in [("Other", 100), ("Wanted", 10_000), ("Wanted", 5)] {
+        plain.append(Append::events((0..count).map(|_| event(event_type)))).await.unwrap();
+    }
+    store.append(one("Wanted")).await.unwrap();
+    assert_eq!(noted(&path).len(), 10_006);
+    for (event_type, count) in [("Other", 100), ("Wanted", 10_000), ("Wanted", 6)] {
+        plain.append(Append::events((0..count).map(|_| event(event_type)))).await.unwrap();
+    }
+    let refusal = store.append(one("Wanted")).await.unwrap_err().view_refusal().cloned();
+    assert!(matches!(refusal, Some(ViewRefusal::Behind { .. })), "{refusal:?}");
 }
 
 #[tokio::test]

@@ -148,6 +148,7 @@ macro_rules! __contract_consumers {
             an_inline_view_misses_nothing_that_others_appended,
             a_repeat_of_what_others_appended_is_in_the_view,
             a_view_too_far_behind_refuses_appends_until_it_has_caught_up,
+            how_far_a_view_is_behind_is_counted_in_events_of_its_own,
             an_event_of_others_that_the_view_fails_on_refuses_appends_until_it_is_passed_over,
             opening_catches_a_view_up,
             what_a_transaction_appends_is_in_the_view_if_it_commits,
