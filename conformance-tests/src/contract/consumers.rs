@@ -130,6 +130,7 @@ macro_rules! __contract_consumers {
         exactly_once requires Transactional {
             the_view_is_the_log_over_restarts,
             a_failing_handler_leaves_nothing_of_its_page,
+            nothing_is_recorded_where_a_handler_ends_the_transaction,
             a_delivery_whose_answer_was_lost_is_applied_once,
             two_instances_apply_nothing_twice,
             a_fenced_member_changes_no_view,
