@@ -63,6 +63,21 @@ pub enum ErrorKind {
     Backend,
 }
 
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Conflict => "conflict",
+            Self::InvalidInput => "invalid input",
+            Self::Unavailable => "unavailable",
+            Self::OutcomeUnknown => "outcome unknown",
+            Self::Corrupt => "corrupt",
+            Self::Unsupported => "unsupported",
+            Self::Refused => "refused",
+            Self::Backend => "backend",
+        })
+    }
+}
+
 impl Error {
     /// The kind, for decisions.
     #[must_use]
@@ -192,6 +207,14 @@ mod tests {
     #[test]
     fn an_error_is_one_word() {
         assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn a_kind_is_shown_by_its_name() {
+        assert_eq!(
+            format!("{}: {}", ErrorKind::OutcomeUnknown, ErrorKind::Backend),
+            "outcome unknown: backend"
+        );
     }
 
     #[test]
