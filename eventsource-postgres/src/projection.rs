@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::PostgresStore;
 use crate::error::reading;
-use crate::writing::commit;
+use crate::writing::{commit, has_ended_it};
 
 /// A view in the log's own database: how an event changes it.
 ///
@@ -178,7 +178,11 @@ impl Sink for PostgresProjection {
             Err(error) if error.kind() == ErrorKind::InvalidInput && !delivery.events.is_empty() => {
                 Err(DeliveryError::page(error.into()))
             }
-            Err(error) => Err(error.into()),
+            // Where a handler has ended it, a pooler may send what follows to another server, where it fails somehow.
+            Err(error) => match log.is_within(&mut transaction, id).await {
+                Ok(false) if !delivery.events.is_empty() => Err(DeliveryError::page(has_ended_it().into())),
+                _ => Err(error.into()),
+            },
         }
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use eventsource_core::{Error, Result, to_microseconds};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction};
+use sqlx::{AssertSqlSafe, Executor as _, Postgres, Row as _, Transaction};
 
 use crate::connection::begin;
 use crate::error::{Asked, Failure, reading};
@@ -54,14 +54,18 @@ impl Log {
         Ok((transaction, row))
     }
 
-    /// That the connection is in that transaction still: a handler may have ended it, and begun another.
+    /// Whether the connection is in that transaction still: a handler may have ended it, and begun another.
+    pub(crate) async fn is_within(&self, connection: &mut PgConnection, id: TransactionId) -> Result<bool> {
+        // As one message: outside a transaction, a pooler may send each to another server.
+        let asking = connection.fetch_one(sqlx::raw_sql("SELECT txid_current_if_assigned()"));
+        let row = asking.await.map_err(reading)?;
+        let current: Option<i64> = row.try_get(0).map_err(reading)?;
+        Ok(current == Some(id.0))
+    }
+
+    /// Refuses to go on if it is not.
     pub(crate) async fn check_within(&self, connection: &mut PgConnection, id: TransactionId) -> Result<()> {
-        let asking = self.query("SELECT txid_current_if_assigned() IS NOT DISTINCT FROM $1").bind(id.0);
-        let row = asking.fetch_one(connection).await.map_err(reading)?;
-        if row.try_get(0).map_err(reading)? {
-            return Ok(());
-        }
-        Err(Error::invalid_input("the view's handler has ended the transaction that it was given"))
+        if self.is_within(connection, id).await? { Ok(()) } else { Err(has_ended_it()) }
     }
 
     /// A statement in which `{schema}` stands for the log's.
@@ -83,6 +87,11 @@ impl TransactionId {
     pub(crate) fn as_i64(self) -> i64 {
         self.0
     }
+}
+
+/// What is said of a handler that has ended the transaction which it was given.
+pub(crate) fn has_ended_it() -> Error {
+    Error::invalid_input("the view's handler has ended the transaction that it was given")
 }
 
 /// Commits; if the answer is lost, the outcome is unknown.
