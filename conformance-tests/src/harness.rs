@@ -286,7 +286,9 @@ pub trait Held: Send {
 /// A view that says what was applied to it, through a [`Sink`] that records checkpoints in the same transaction.
 ///
 /// Applying an event adds its position to the list, whether or not it is there already; an event of type `Poison` is added
-/// and then fails, and on one of type `Panic` the handler panics. While rebuilding, another list is written, which takes the place of the first when it is switched.
+/// and then fails, on one of type `Panic` the handler panics, and on one of type `Commit` it commits the transaction that it
+/// is given, as if that were right. While rebuilding, another list is written, which takes the place of the first when it is
+/// switched.
 #[async_trait]
 pub trait View: fmt::Debug + Sink {
     /// The positions in the order in which they were added.

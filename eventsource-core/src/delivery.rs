@@ -76,7 +76,8 @@ impl Record {
     }
 }
 
-/// What events are delivered for.
+/// What events are delivered for. There will be no further purpose that handlers need not know of, so a match on it needs no
+/// arm for the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Purpose {
     /// They are new to the consumer.

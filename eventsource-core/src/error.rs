@@ -47,6 +47,8 @@ struct Inner {
 }
 
 /// What went wrong, and with it: what is known about the data.
+///
+/// A failed append wrote nothing, whatever the kind, unless it is [`OutcomeUnknown`](Self::OutcomeUnknown).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -60,15 +62,31 @@ pub enum ErrorKind {
     Unavailable,
     /// The answer was lost: the append may have been written or not. Retry it with the same event ids.
     OutcomeUnknown,
-    /// Stored data can't be decoded, or breaks one of the log's own rules.
+    /// Stored data can't be decoded, or breaks one of the log's own rules. An append that ran into it wrote nothing.
     Corrupt,
-    /// This store has no such ability, and says so.
+    /// This store has no such ability, and says so. Nothing was written.
     Unsupported,
     /// A view that is kept within the appends could not take this one; [`Error::view_refusal`] says which and why. This
     /// call wrote nothing.
     Refused,
-    /// The database answered with an error that none of the other kinds describes.
+    /// The database answered with an error that none of the other kinds describes. An append that it refused so wrote
+    /// nothing.
     Backend,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Conflict => "conflict",
+            Self::InvalidInput => "invalid input",
+            Self::Unavailable => "unavailable",
+            Self::OutcomeUnknown => "outcome unknown",
+            Self::Corrupt => "corrupt",
+            Self::Unsupported => "unsupported",
+            Self::Refused => "refused",
+            Self::Backend => "backend",
+        })
+    }
 }
 
 impl Error {
@@ -137,7 +155,8 @@ impl Error {
         Self::of(ErrorKind::Unavailable, message)
     }
 
-    /// An error of [`ErrorKind::OutcomeUnknown`].
+    /// An error of [`ErrorKind::OutcomeUnknown`]: what is to be said of an append if the caller is not sure that nothing was
+    /// written.
     pub fn outcome_unknown(message: impl Into<Cow<'static, str>>) -> Self {
         Self::of(ErrorKind::OutcomeUnknown, message)
     }
@@ -216,6 +235,14 @@ mod tests {
     #[test]
     fn an_error_is_one_word() {
         assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn a_kind_is_shown_by_its_name() {
+        assert_eq!(
+            format!("{}: {}", ErrorKind::OutcomeUnknown, ErrorKind::Backend),
+            "outcome unknown: backend"
+        );
     }
 
     #[test]

@@ -28,8 +28,9 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// Dropping the future leaves the whole append or none of it.
     ///
     /// # Errors
-    /// `Conflict`, `InvalidInput`, `Unavailable`: nothing was written. `OutcomeUnknown`: it may have been; the same
-    /// append again is safe.
+    /// `OutcomeUnknown`: it may have been written; the same append again is safe. Every other kind MUST mean that nothing
+    /// was written: `Conflict`, `InvalidInput`, `Unavailable`; `Refused` by a view that is kept within the appends; `Corrupt`
+    /// or `Backend`, if stored data or the database itself is not in order.
     async fn append(&self, append: Append) -> Result<Appended>;
 
     /// Reads the next matching events in one snapshot: at most as many as the options' limit, and as many fewer as the

@@ -46,13 +46,13 @@ impl MemoryStore {
     /// An empty log, by the machine's clock.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_clock(Arc::new(SystemClock))
+        Self::with_clock(SystemClock)
     }
 
     /// An empty log that takes the time from `clock`.
     #[must_use]
-    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
-        Self { state: Arc::default(), clock, log_id: LogId::new(Uuid::now_v7()) }
+    pub fn with_clock(clock: impl Clock) -> Self {
+        Self { state: Arc::default(), clock: Arc::new(clock), log_id: LogId::new(Uuid::now_v7()) }
     }
 
     /// Puts the events that match into the outbox, from now on; those that are in the log already stay out of it.

@@ -12,7 +12,7 @@ use crate::PostgresStore;
 use crate::connection::ReadConnection;
 use crate::error::reading;
 use crate::log::Log;
-use crate::writing::commit;
+use crate::writing::{TransactionId, commit};
 
 const SELECT: &str = include_str!("sql/checkpoints.sql");
 
@@ -81,16 +81,17 @@ impl Log {
         save: &CheckpointSave,
     ) -> Result<SaveJudgement> {
         let stored = self.lock_checkpoint(connection, save.consumer()).await?;
-        self.save_over(connection, save, stored).await
+        self.save_over(connection, save, stored, None).await
     }
 
     /// As [`save_checkpoint`](Self::save_checkpoint), where `stored` is what this transaction has
-    /// [locked](Self::lock_checkpoint).
+    /// [locked](Self::lock_checkpoint). Where it is said `within` which one that was, it is saved in no other.
     pub(crate) async fn save_over(
         &self,
         connection: &mut PgConnection,
         save: &CheckpointSave,
         mut stored: Option<Checkpoint>,
+        within: Option<TransactionId>,
     ) -> Result<SaveJudgement> {
         if let Some(fence) = save.fence() {
             self.check_fence(connection, fence).await?;
@@ -117,11 +118,15 @@ impl Log {
                 .bind(checkpoint.events_processed.cast_signed())
                 .bind(checkpoint.resets.cast_signed())
                 .bind(self.now()?)
+                .bind(within.map(TransactionId::as_i64))
                 .execute(&mut *connection)
                 .await
                 .map_err(reading)?;
             if written.rows_affected() == 1 {
                 return Ok(judgement);
+            }
+            if let Some(id) = within {
+                self.check_within(connection, id).await?;
             }
             // Somebody else has inserted one since; now there is a row to lock and to judge by.
             stored = self.lock_checkpoint(connection, save.consumer()).await?;

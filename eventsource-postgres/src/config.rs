@@ -94,7 +94,8 @@ impl PostgresConfig {
         Ok(self)
     }
 
-    /// Sizes the pool.
+    /// Sizes the pool ([`Workload::Medium`] unless set), in place of what was said before about the most and the fewest
+    /// connections.
     pub fn workload(mut self, workload: Workload) -> Self {
         (self.min_connections, self.max_connections) = match workload {
             Workload::Light => (2, 5),
@@ -104,14 +105,16 @@ impl PostgresConfig {
         self
     }
 
-    /// Opens at most so many connections; at least 1.
+    /// Opens at most so many connections, as the [workload](Self::workload) says unless set; at least 1. To be said after
+    /// the workload.
     pub fn max_connections(mut self, connections: u32) -> Self {
         self.max_connections = connections.max(1);
         self.min_connections = self.min_connections.min(self.max_connections);
         self
     }
 
-    /// Keeps at least so many connections open.
+    /// Keeps at least so many connections open, as the [workload](Self::workload) says unless set; no more than the most.
+    /// To be said after the workload.
     pub fn min_connections(mut self, connections: u32) -> Self {
         self.min_connections = connections;
         self
@@ -135,7 +138,8 @@ impl PostgresConfig {
         self
     }
 
-    /// When to make sure that a connection is alive before it is used.
+    /// When to make sure that a connection is alive before it is used ([after a second](ConnectionTest::AfterIdle) without
+    /// use, unless set).
     pub fn test_before_acquire(mut self, test: ConnectionTest) -> Self {
         self.connection_test = test;
         self
@@ -185,7 +189,7 @@ impl PostgresConfig {
     }
 
     /// Looks for other processes' events this often, while somebody waits for [changes](crate::PostgresStore) (100 ms
-    /// unless set).
+    /// unless set). At least every millisecond.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval.max(Duration::from_millis(1));
         self
@@ -198,7 +202,7 @@ impl PostgresConfig {
         self
     }
 
-    /// Builds an index for payload predicates when the log is created or opened. On a large log that takes long and
+    /// Builds an index for payload predicates when the log is created or opened ([`PayloadIndex::None`] unless set). On a large log that takes long and
     /// holds up writers: build it by hand then, `CONCURRENTLY`, under the name that [`PayloadIndex`] says.
     ///
     /// # Errors
@@ -217,7 +221,8 @@ impl PostgresConfig {
     }
 
     /// Puts the events that match into the outbox, in the transaction that appends them: [`Filter::all`] for every one. Off
-    /// if not set. It has no bounds on time. All processes that append to the log should say the same.
+    /// if not set. All processes that append to the log should say the same. Opening the store is `InvalidInput` if the
+    /// filter has bounds on time: see [`OutboxFilter::new`].
     pub fn outbox(mut self, publish: Filter) -> Self {
         self.outbox = Some(publish);
         self
@@ -304,6 +309,7 @@ impl fmt::Debug for PostgresConfig {
 
 /// How many connections a pool has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Workload {
     /// 2 to 5: development, one worker, little traffic.
     Light,
@@ -315,6 +321,7 @@ pub enum Workload {
 
 /// When a connection is asked whether it is alive before it is used; that takes a round trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConnectionTest {
     /// Never: whoever gets a dead one sees an error.
     Never,
@@ -326,6 +333,7 @@ pub enum ConnectionTest {
 
 /// Which index payload predicates have.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PayloadIndex {
     /// None: a predicate looks at every event that the rest of the filter leaves over.
     None,
@@ -364,6 +372,7 @@ impl PayloadIndex {
 /// connection of its own beside the pool. Programs of other makes that read the tables do not wait, and may see what a
 /// crash of the server takes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CommitMode {
     /// When the commit was flushed. Other processes wait for each flush; nobody who reads ever does.
     Flushed,

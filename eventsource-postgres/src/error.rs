@@ -53,13 +53,15 @@ impl Failure {
                 return Self::of(kind, message, Refusal::of(database));
             }
             sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => unanswered,
-            sqlx::Error::Protocol(_) if asked == Asked::Commit => unanswered,
             sqlx::Error::PoolTimedOut => (ErrorKind::Unavailable, "no connection became free in time"),
             sqlx::Error::PoolClosed => (ErrorKind::Unavailable, "the connection pool is closed"),
             sqlx::Error::Tls(_) => (ErrorKind::Unavailable, "no encrypted connection could be made"),
             sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => {
                 (ErrorKind::InvalidInput, "the connection's configuration has no meaning")
             }
+            sqlx::Error::Encode(_) => (ErrorKind::Backend, "a value can't be sent"),
+            // Something was answered: it may have been committed.
+            _ if asked == Asked::Commit => unanswered,
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
                 (ErrorKind::Corrupt, "the database's answer can't be decoded")
             }
@@ -281,6 +283,20 @@ mod tests {
         let lost = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
         assert_eq!(Failure::new(lost(), Asked::Nothing).to_error().kind(), ErrorKind::Unavailable);
         assert_eq!(Failure::new(lost(), Asked::Commit).to_error().kind(), ErrorKind::OutcomeUnknown);
+    }
+
+    #[test]
+    fn an_answer_that_is_not_understood_is_unknown_only_while_committing() {
+        let answers: [fn() -> sqlx::Error; 3] = [
+            || sqlx::Error::RowNotFound,
+            || sqlx::Error::Decode("not a row".into()),
+            || sqlx::Error::Protocol("not a message".to_owned()),
+        ];
+        for answer in answers {
+            let kind = |asked| Failure::new(answer(), asked).to_error().kind();
+            assert_eq!(kind(Asked::Commit), ErrorKind::OutcomeUnknown);
+            assert!(matches!(kind(Asked::Nothing), ErrorKind::Backend | ErrorKind::Corrupt));
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::projection::{self, of_store};
 use crate::schema::LOG_LOCK_CLASS;
 use crate::writing::commit;
 
-/// How many events are applied at a time.
+/// How many events are read at a time.
 const PAGE: u64 = 500;
 
 /// The views that a store keeps within its appends. Where there are none, nothing is done.
@@ -336,14 +336,20 @@ impl Updating<'_> {
         if head.to_raw().saturating_sub(position.to_raw()) <= view.most_behind {
             return Ok(());
         }
-        let (options, limit) =
-            (ReadOptions::new().after(position).until(head), view.most_behind.saturating_add(1));
-        let reading = self.log.page_within(connection, &view.filter, &options, limit);
-        let (missing, _) = self.log.answered_in_time(reading).await?;
-        if missing.more || missing.events.len() as u64 > view.most_behind {
-            return Err(ViewRefusal::Behind { view: view.name.clone(), position, head }.into());
+        let (mut after, mut room) = (position, view.most_behind);
+        loop {
+            let options = ReadOptions::new().after(after).until(head);
+            let limit = PAGE.min(room.saturating_add(1));
+            let reading = self.log.page_within(connection, &view.filter, &options, limit);
+            let (missing, _) = self.log.answered_in_time(reading).await?;
+            let Some(left) = room.checked_sub(missing.events.len() as u64) else {
+                return Err(ViewRefusal::Behind { view: view.name.clone(), position, head }.into());
+            };
+            match missing.events.last() {
+                Some(last) if missing.more => (after, room) = (last.position(), left),
+                _ => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     /// Applies the next page; returns whether there are more.

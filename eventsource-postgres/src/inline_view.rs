@@ -88,8 +88,8 @@ impl PostgresInlineView {
     }
 
     /// Sets how many events an append makes up for at most that others have appended in between; 1,000 if not set. Where the
-    /// log has grown by more positions than that, it is events that match that count, and 16 MiB of them at most. If more
-    /// are missing, appends are refused until the store is opened again, or a consumer of the view's name has caught up.
+    /// log has grown by more positions than that, it is events that match that count, whatever their size. If more are
+    /// missing, appends are refused until the store is opened again, or a consumer of the view's name has caught up.
     pub fn most_behind(mut self, events: u64) -> Self {
         self.most_behind = events;
         self

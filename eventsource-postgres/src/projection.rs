@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::PostgresStore;
 use crate::error::reading;
-use crate::writing::commit;
+use crate::writing::{commit, has_ended_it};
 
 /// A view in the log's own database: how an event changes it.
 ///
@@ -115,7 +115,7 @@ impl PostgresProjection {
 impl Sink for PostgresProjection {
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let log = self.store.log()?;
-        let mut transaction = log.begin_limited(delivery.timeout.unwrap_or(Self::SILENCE)).await?;
+        let (mut transaction, id) = log.begin_for_handler(delivery.timeout.unwrap_or(Self::SILENCE)).await?;
         let mut locked = None;
         match &delivery.record {
             // Before any work: of two instances, one waits here, and is refused when the other has committed.
@@ -154,13 +154,17 @@ impl Sink for PostgresProjection {
         }
         let recorded = match &delivery.record {
             Record::Checkpoint(save) => {
-                let saved = log.save_over(&mut transaction, save, locked).await;
+                let saved = log.save_over(&mut transaction, save, locked, Some(id)).await;
                 saved.map(|judgement| judgement == SaveJudgement::Write)
             }
-            Record::Resolved { key, by } => log.resolve(&mut transaction, key, by).await,
+            Record::Resolved { key, by } => match log.check_within(&mut transaction, id).await {
+                Ok(()) => log.resolve(&mut transaction, key, by).await,
+                Err(error) => Err(error),
+            },
             Record::Switch { from, to } => {
                 let switched = self.view.switch(&mut transaction).await;
                 switched.map_err(|error| DeliveryError::page(of_store(error, delivery.timeout)))?;
+                log.check_within(&mut transaction, id).await?;
                 log.hand_over(&mut transaction, from, to).await?;
                 // Where it is kept inline, nobody sees it without what was appended meanwhile.
                 log.bring_up_to_head(&mut transaction, to).await?;
@@ -170,11 +174,15 @@ impl Sink for PostgresProjection {
         match recorded {
             Ok(true) => commit(transaction).await.map_err(DeliveryError::store),
             Ok(false) => transaction.rollback().await.map_err(|error| reading(error).into()),
-            // The transaction has failed: some handler went on after an error.
+            // The transaction has failed, or is over: some handler went on after an error, or has ended it.
             Err(error) if error.kind() == ErrorKind::InvalidInput && !delivery.events.is_empty() => {
                 Err(DeliveryError::page(error.into()))
             }
-            Err(error) => Err(error.into()),
+            // Where a handler has ended it, a pooler may send what follows to another server, where it fails somehow.
+            Err(error) => match log.is_within(&mut transaction, id).await {
+                Ok(false) if !delivery.events.is_empty() => Err(DeliveryError::page(has_ended_it().into())),
+                _ => Err(error.into()),
+            },
         }
     }
 }

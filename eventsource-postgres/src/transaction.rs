@@ -10,8 +10,10 @@ impl PostgresStore {
     /// It takes the log's lock and holds it until the transaction ends, and every other writer waits meanwhile: append
     /// last, commit soon. Others are woken by polling, or by NOTIFY where that is configured.
     ///
-    /// After a `Conflict` nothing was written and the transaction can go on; after every other error it can only be
-    /// rolled back.
+    /// Views that the store keeps [inline](crate::PostgresConfig::inline) take the events in your transaction.
+    ///
+    /// After a `Conflict`, and after `Refused` by a view, nothing of the append is in the transaction, which can go on.
+    /// After every other error roll it back.
     ///
     /// ```
     /// # use eventsource_core::{Append, NewEvent, Result};
@@ -28,7 +30,7 @@ impl PostgresStore {
     /// # Errors
     /// As for `EventStore::append`; `InvalidInput` also if the transaction's isolation level is not READ COMMITTED (its
     /// snapshot would be older than the lock, and duplicates would get in), or if the transaction has failed already.
-    /// Never `OutcomeUnknown`: the outcome is the transaction's.
+    /// The outcome is the transaction's: `OutcomeUnknown` only if a view's handler has ended it.
     pub async fn append_in(
         &self,
         transaction: &mut Transaction<'_, Postgres>,

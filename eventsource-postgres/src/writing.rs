@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use eventsource_core::{Result, to_microseconds};
-use sqlx::postgres::PgArguments;
+use eventsource_core::{Error, Result, to_microseconds};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Executor as _, Postgres, Row as _, Transaction};
 
 use crate::connection::begin;
 use crate::error::{Asked, Failure, reading};
 use crate::log::Log;
+
+/// What a transaction sets for itself.
+const LIMITS: &str = "set_config('lock_timeout', $1, true), \
+     set_config('idle_in_transaction_session_timeout', $2, true), \
+     set_config('statement_timeout', $2, true)";
 
 impl Log {
     /// Begins a transaction that waits for no lock longer than an append would. A transaction also where one statement
@@ -22,20 +27,45 @@ impl Log {
     /// As [`begin`](Self::begin); the server ends it if nothing is heard from it for `limit`, so that a client that
     /// was paused holds no lock for ever, and cancels statements that take longer.
     pub(crate) async fn begin_limited(&self, limit: Duration) -> Result<Transaction<'static, Postgres>> {
+        self.begin_asking(&format!("SELECT {LIMITS}"), limit).await.map(|(transaction, _)| transaction)
+    }
+
+    /// As [`begin_limited`](Self::begin_limited), for a handler, which may end the transaction; with what tells this one
+    /// from others.
+    pub(crate) async fn begin_for_handler(
+        &self,
+        limit: Duration,
+    ) -> Result<(Transaction<'static, Postgres>, TransactionId)> {
+        let (transaction, row) =
+            self.begin_asking(&format!("SELECT txid_current(), {LIMITS}"), limit).await?;
+        Ok((transaction, TransactionId(row.try_get(0).map_err(reading)?)))
+    }
+
+    async fn begin_asking(
+        &self,
+        sql: &str,
+        limit: Duration,
+    ) -> Result<(Transaction<'static, Postgres>, PgRow)> {
         let mut transaction =
             begin(&self.pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(reading)?;
         let limit = format!("{}ms", limit.as_millis().clamp(1, 2_147_483_647));
-        self.query(
-            "SELECT set_config('lock_timeout', $1, true), \
-             set_config('idle_in_transaction_session_timeout', $2, true), \
-             set_config('statement_timeout', $2, true)",
-        )
-        .bind(&self.lock_timeout)
-        .bind(limit)
-        .execute(&mut *transaction)
-        .await
-        .map_err(reading)?;
-        Ok(transaction)
+        let asking = self.query(sql).bind(&self.lock_timeout).bind(limit);
+        let row = asking.fetch_one(&mut *transaction).await.map_err(reading)?;
+        Ok((transaction, row))
+    }
+
+    /// Whether the connection is in that transaction still: a handler may have ended it, and begun another.
+    pub(crate) async fn is_within(&self, connection: &mut PgConnection, id: TransactionId) -> Result<bool> {
+        // As one message: outside a transaction, a pooler may send each to another server.
+        let asking = connection.fetch_one(sqlx::raw_sql("SELECT txid_current_if_assigned()"));
+        let row = asking.await.map_err(reading)?;
+        let current: Option<i64> = row.try_get(0).map_err(reading)?;
+        Ok(current == Some(id.0))
+    }
+
+    /// Refuses to go on if it is not.
+    pub(crate) async fn check_within(&self, connection: &mut PgConnection, id: TransactionId) -> Result<()> {
+        if self.is_within(connection, id).await? { Ok(()) } else { Err(has_ended_it()) }
     }
 
     /// A statement in which `{schema}` stands for the log's.
@@ -47,6 +77,21 @@ impl Log {
     pub(crate) fn now(&self) -> Result<Option<DateTime<Utc>>> {
         self.clock.as_ref().map(|clock| to_microseconds(clock.now())).transpose()
     }
+}
+
+/// What tells a transaction from others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TransactionId(i64);
+
+impl TransactionId {
+    pub(crate) fn as_i64(self) -> i64 {
+        self.0
+    }
+}
+
+/// What is said of a handler that has ended the transaction which it was given.
+pub(crate) fn has_ended_it() -> Error {
+    Error::invalid_input("the view's handler has ended the transaction that it was given")
 }
 
 /// Commits; if the answer is lost, the outcome is unknown.

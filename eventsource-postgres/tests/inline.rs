@@ -138,6 +138,22 @@ async fn a_callers_transaction_goes_on_after_a_refusal() {
     store.close().await.unwrap();
 }
 
+/// The transaction's end is the caller's to know, unless a handler has taken it away.
+#[tokio::test]
+async fn a_handler_that_ends_a_callers_transaction_is_found_out() {
+    for (name, bad, stays) in [("caller_commits", "Commits", 1), ("caller_rolls_back", "RollsBack", 0)] {
+        let config = keeping(config(name).await, Duration::from_secs(30)).max_connections(1);
+        let store = PostgresStore::connect(config).await.unwrap();
+        let mut transaction = store.pool().begin().await.unwrap();
+        let error = store.append_in(&mut transaction, one(bad)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error:?}");
+        transaction.commit().await.unwrap_err();
+        assert_eq!(store.head().await.unwrap().to_raw(), stays);
+        store.pool().begin().await.unwrap().rollback().await.unwrap();
+        store.close().await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn several_processes_prepare_and_catch_up_at_once() {
     let url = database("at_once").await;

@@ -316,8 +316,9 @@ pub(crate) fn in_savepoint<T>(connection: &Connection, work: impl FnOnce() -> Ju
         ended = end("RELEASE eventsource_append");
     }
     if let Err(error) = ended {
-        // The savepoint is gone: a handler has put a transaction of its own in the place of this one.
-        end("ROLLBACK")?;
+        // The savepoint is gone: a handler has put a transaction of its own in the place of this one. Whether or not that
+        // can be rolled back, or is already, this is what went wrong.
+        let _ = end("ROLLBACK");
         return Err(error.into());
     }
     judgement

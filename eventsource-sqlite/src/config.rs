@@ -58,6 +58,7 @@ pub(crate) enum Location {
 /// If a flush fails, the appends that waited for it are `OutcomeUnknown`, the reads `Unavailable`, and the store
 /// writes nothing more until it is opened again: a later flush that succeeds proves nothing of what an earlier one lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Synchronous {
     /// Every commit is flushed before it is acknowledged, or read through a store.
     #[default]
@@ -95,40 +96,44 @@ impl SqliteConfig {
         self
     }
 
-    /// Sets how many connections read at most; 4 if not set. They are opened when they are first needed.
+    /// Sets how many connections read at most; 4 if not set. They are opened when they are first needed. Opening the store
+    /// is `InvalidInput` with 0.
     pub fn readers(mut self, connections: usize) -> Self {
         self.readers = connections;
         self
     }
 
     /// Sets how many appends may wait for the writer before further ones wait for a place; 4,096 if not set. An append
-    /// takes a place for every 64 KiB of its payload, begun ones too, so what waits is bounded in bytes as well.
+    /// takes a place for every 64 KiB of its payload, begun ones too, so what waits is bounded in bytes as well. Opening the
+    /// store is `InvalidInput` with 0.
     pub fn queue_capacity(mut self, appends: usize) -> Self {
         self.queue_capacity = appends;
         self
     }
 
-    /// Sets how many appends share one transaction at most, counted as in the queue; 512 if not set.
+    /// Sets how many appends share one transaction at most, counted as in the queue; 512 if not set. Opening the store is
+    /// `InvalidInput` with 0.
     pub fn batch_limit(mut self, appends: usize) -> Self {
         self.batch_limit = appends;
         self
     }
 
     /// Sets how often to look for what other processes have appended, while somebody waits for it; 25 milliseconds if
-    /// not set.
+    /// not set. Opening the store is `InvalidInput` if it is zero.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval;
         self
     }
 
     /// Sets the clock that says when an event is recorded; the machine's, if not set.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
         self
     }
 
     /// Puts the events that match into the outbox, in the transaction that appends them: [`Filter::all`] for every one. Off
-    /// if not set. It has no bounds on time. All processes that append to the log should say the same.
+    /// if not set. All processes that append to the log should say the same. Opening the store is `InvalidInput` if the
+    /// filter has bounds on time: see [`OutboxFilter::new`].
     pub fn outbox(mut self, publish: Filter) -> Self {
         self.publish = Some(publish);
         self

@@ -41,17 +41,19 @@ pub(crate) fn is_inline() -> bool {
     WORKER.get() == Worker::InlineView
 }
 
-/// Lets a handler work.
+/// Lets a handler work. Whoever works then may let another do so, and goes on afterwards as who it was: a handler that
+/// appends brings inline views up.
 pub(crate) fn work<T>(worker: Worker, handle: impl FnOnce() -> T) -> T {
-    struct Done;
+    struct Done {
+        before: Worker,
+    }
 
     impl Drop for Done {
         fn drop(&mut self) {
-            WORKER.set(Worker::Store);
+            WORKER.set(self.before);
         }
     }
 
-    WORKER.set(worker);
-    let _done = Done;
+    let _done = Done { before: WORKER.replace(worker) };
     handle()
 }

@@ -13,7 +13,7 @@ use crate::store::SqliteStore;
 use crate::write::Ending;
 use crate::{checkpoints, filter, read, schema};
 
-/// How many events are applied at a time.
+/// How many events are read at a time.
 const PAGE: u64 = 500;
 
 /// The views that a store keeps within its appends. Where there are none, nothing is done.
@@ -166,13 +166,18 @@ impl Updating<'_> {
         if head.to_raw().saturating_sub(position.to_raw()) <= view.most_behind {
             return Ok(());
         }
-        let options =
-            ReadOptions::new().after(position).until(head).limit(view.most_behind.saturating_add(1));
-        let missing = read::page_within(self.transaction, &view.filter, &options, self.before)?;
-        if missing.more || missing.events.len() as u64 > view.most_behind {
-            return Err(ViewRefusal::Behind { view: view.name.clone(), position, head }.into());
+        let (mut after, mut room) = (position, view.most_behind);
+        loop {
+            let options = ReadOptions::new().after(after).until(head).limit(PAGE.min(room.saturating_add(1)));
+            let missing = read::page_within(self.transaction, &view.filter, &options, self.before)?;
+            let Some(left) = room.checked_sub(missing.events.len() as u64) else {
+                return Err(ViewRefusal::Behind { view: view.name.clone(), position, head }.into());
+            };
+            match missing.events.last() {
+                Some(last) if missing.more => (after, room) = (last.position(), left),
+                _ => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     /// Applies the next page; returns whether there are more.

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use common::{event, fresh, one, to_new_stream};
 use eventsource_core::{
-    Append, Capability, ErrorKind, EventStore, HandlerError, HandlerTimedOut, Purpose, RecordedEvent, Result,
-    ViewRefusal,
+    Append, Capability, ErrorKind, EventStore, Filter, HandlerError, HandlerTimedOut, Purpose, RecordedEvent,
+    Result, ViewRefusal,
 };
 use eventsource_sqlite::{SqliteConfig, SqliteInlineView, SqliteStore, SqliteView};
 use futures_util::future::join_all;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// Notes the types of events, and does to the transaction what they say.
@@ -40,6 +41,15 @@ impl SqliteView for Notes {
             "CommitsAndBeginsAnew" => {
                 drop(transaction.execute_batch("COMMIT"));
                 transaction.execute_batch("BEGIN IMMEDIATE")?;
+            }
+            "BeginsAnewForGood" => {
+                transaction.execute_batch("ROLLBACK; BEGIN")?;
+                transaction.authorizer(Some(|context: AuthContext<'_>| match context.action {
+                    AuthAction::Transaction { operation: TransactionOperation::Rollback } => {
+                        Authorization::Deny
+                    }
+                    _ => Authorization::Allow,
+                }))?;
             }
             "BeginsAnewAndFails" => {
                 transaction.execute_batch("ROLLBACK; BEGIN")?;
@@ -123,6 +133,26 @@ async fn the_handlers_own_error_is_the_source() {
     assert!(!error.is_retryable() && !error.is_conflict());
 }
 
+/// Also where they are more than fit into a page.
+#[tokio::test]
+async fn an_append_makes_up_for_as_many_events_as_is_set() {
+    let (_directory, path) = fresh();
+    let view = SqliteInlineView::new("notes", Notes::default()).unwrap().most_behind(10_005);
+    let view = view.filter(Filter::event_types(["Wanted"]).unwrap());
+    let store = SqliteStore::open(SqliteConfig::file(&path).inline(view)).await.unwrap();
+    let plain = common::open(&path).await;
+    for (event_type, count) in [("Other", 100), ("Wanted", 10_000), ("Wanted", 5)] {
+        plain.append(Append::events((0..count).map(|_| event(event_type)))).await.unwrap();
+    }
+    store.append(one("Wanted")).await.unwrap();
+    assert_eq!(noted(&path).len(), 10_006);
+    for (event_type, count) in [("Other", 100), ("Wanted", 10_000), ("Wanted", 6)] {
+        plain.append(Append::events((0..count).map(|_| event(event_type)))).await.unwrap();
+    }
+    let refusal = store.append(one("Wanted")).await.unwrap_err().view_refusal().cloned();
+    assert!(matches!(refusal, Some(ViewRefusal::Behind { .. })), "{refusal:?}");
+}
+
 #[tokio::test]
 async fn a_handler_cannot_append() {
     let (_directory, path) = fresh();
@@ -164,6 +194,16 @@ async fn a_handler_that_replaces_a_callers_transaction_leaves_nothing_of_it() {
     }
     store.append(one("Good")).await.unwrap();
     assert_eq!(noted(&path), [1]);
+}
+
+#[tokio::test]
+async fn what_went_wrong_first_is_told_also_where_rolling_back_fails() {
+    let (_directory, path) = fresh();
+    let store = open(&path).await;
+    let mut own = Connection::open(&path).unwrap();
+    let transaction = own.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let error = store.append_in(&transaction, one("BeginsAnewForGood")).unwrap_err();
+    assert!(error.source().unwrap().to_string().contains("no such savepoint"), "{error:?}");
 }
 
 #[tokio::test]

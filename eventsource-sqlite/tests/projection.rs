@@ -2,11 +2,12 @@
 
 mod common;
 
-use common::{event, fresh, open, stream};
+use common::{event, fresh, one, open, stream};
 use eventsource_core::{
     Append, CheckpointSave, CheckpointStore, Conflict, ConsumerName, Delivery, EventStore, EventStoreExt,
     ExpectedVersion, Filter, HandlerError, LogIdentity, Purpose, Record, RecordedEvent, Sink, Version,
 };
+use eventsource_sqlite::{SqliteConfig, SqliteInlineView, SqliteStore};
 use rusqlite::Transaction;
 
 #[tokio::test]
@@ -74,4 +75,35 @@ async fn no_version_is_remembered_past_what_a_handler_appends() {
         refused.conflict(),
         Some(Conflict::StreamVersion { actual: Some(actual), .. }) if actual.get() == 3
     ));
+}
+
+/// A view that is kept inline works within the append, and the handler that appends goes on afterwards.
+#[tokio::test]
+async fn a_handler_that_has_appended_to_inline_views_still_cannot_end_the_transaction() {
+    for replacing in ["COMMIT", "COMMIT; BEGIN IMMEDIATE"] {
+        let (_directory, path) = fresh();
+        let apply = |_: &Transaction<'_>, _: &RecordedEvent| -> Result<(), HandlerError> { Ok(()) };
+        let inline = SqliteInlineView::new("inline", apply).unwrap();
+        let store = SqliteStore::open(SqliteConfig::file(&path).inline(inline)).await.unwrap();
+        let head = store.append(one("A")).await.unwrap().last;
+        let inner = store.clone();
+        let projection = store.project(
+            move |transaction: &Transaction<'_>, _: &RecordedEvent| -> Result<(), HandlerError> {
+                inner.append_in(transaction, one("Reacted"))?;
+                // It goes on as if that had been right.
+                drop(transaction.execute_batch(replacing));
+                Ok(())
+            },
+        );
+        let events = store.query(&Filter::all()).await.unwrap().events;
+        let consumer = ConsumerName::new("replacing").unwrap();
+        let save = CheckpointSave::first(consumer.clone(), store.log_id().await.unwrap());
+        let record = Record::Checkpoint(save.scanned_to(head));
+        let delivery = Delivery { events, record, purpose: Purpose::Live, timeout: None };
+        let delivered = projection.deliver(&delivery).await;
+        assert_eq!(store.head().await.unwrap(), head, "{replacing}: what it appended is in the log");
+        assert_eq!(store.load_checkpoint(&consumer).await.unwrap(), None, "{replacing}");
+        let error = delivered.unwrap_err();
+        assert!(format!("{error:?}").contains("ended the transaction"), "{replacing}: {error:?}");
+    }
 }

@@ -7,7 +7,6 @@ use eventsource_core::Clock;
 /// A clock that stands still until a test sets it. Its clones are the same clock.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use std::time::Duration;
 ///
 /// use eventsource_core::Clock;
@@ -15,7 +14,7 @@ use eventsource_core::Clock;
 /// use eventsource_testing::ManualClock;
 ///
 /// let clock = ManualClock::at("2026-01-02T09:00:00Z");
-/// let store = MemoryStore::with_clock(Arc::new(clock.clone()));
+/// let store = MemoryStore::with_clock(clock.clone());
 /// clock.advance(Duration::from_secs(3_600));
 /// assert_eq!(clock.now().to_rfc3339(), "2026-01-02T10:00:00+00:00");
 /// ```

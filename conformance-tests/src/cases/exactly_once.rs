@@ -5,7 +5,8 @@ use std::time::Duration;
 use eventsource_consumers::{DeadLetterOffice, FailurePolicy, Rebuild};
 use eventsource_core::{
     Append, CheckpointSave, Conflict, DeadLetterKey, DeadLetterQuery, DeadLetterState, Delivery,
-    DeliveryFailure, ErrorKind, LeaseKey, MemberId, NewDeadLetter, Position, Purpose, Record, Sink,
+    DeliveryError, DeliveryFailure, ErrorKind, LeaseKey, MemberId, NewDeadLetter, Position, Purpose, Record,
+    Sink,
 };
 use tokio::time::timeout;
 
@@ -52,6 +53,34 @@ pub async fn a_failing_handler_leaves_nothing_of_its_page(cx: Cx) -> CaseResult 
     let office = DeadLetterOffice::new("view", cx.consumer_store(), view.clone())?;
     assert_eq!(office.retry_all("ann").await?.failed, 1);
     assert_eq!(view.applied().await?, [log[0], log[2]]);
+    Ok(())
+}
+
+pub async fn nothing_is_recorded_where_a_handler_ends_the_transaction(cx: Cx) -> CaseResult {
+    let view = cx.view().clone();
+    cx.store().append(Append::events([event("A"), event("Commit"), event("A")])).await?;
+    let log = log_of(cx.store()).await?;
+    let of_events = |failed: DeliveryError| {
+        let of_events = matches!(failed.cause, DeliveryFailure::Event { .. } | DeliveryFailure::Page(_));
+        assert!(of_events, "{failed:?}");
+    };
+    let first = CheckpointSave::first(name("view"), cx.identity().log_id().await?);
+    of_events(view.deliver(&delivery(&cx, first).await?).await.expect_err("it commits"));
+    assert_eq!(cx.checkpoints().load_checkpoint(&name("view")).await?, None);
+
+    let letter = NewDeadLetter::new(name("view"), log[1].clone(), "it failed", 3);
+    cx.dead_letters().park(&letter).await?;
+    let record = Record::Resolved { key: letter.key(), by: "ann".to_owned() };
+    let again = Delivery { events: vec![log[1].clone()], record, purpose: Purpose::Live, timeout: None };
+    of_events(view.deliver(&again).await.expect_err("it commits"));
+    let resolved = DeadLetterQuery::all().in_state(DeadLetterState::Resolved);
+    assert_eq!(cx.dead_letters().count_dead_letters(&resolved).await?, 0);
+
+    let policy = quick(FailurePolicy::park()).attempts(1);
+    consumer(&cx, "view")?.policy(policy).run_until_caught_up(view.clone()).await?;
+    let checkpoint =
+        cx.checkpoints().load_checkpoint(&name("view")).await?.expect("it has passed over the event");
+    assert_eq!((checkpoint.position, checkpoint.events_processed), (log[2].position(), 2));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use eventsource_consumers::{FailurePolicy, Rebuild};
 use eventsource_core::{
     Append, CheckpointSave, Conflict, ConsumerName, Delivery, Error, ErrorKind, ExpectedVersion, Filter,
-    LogId, Position, Purpose, Record, Result, Sink, Version, ViewRefusal,
+    LogId, NewEvent, Position, Purpose, Record, Result, Sink, Version, ViewRefusal,
 };
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -238,6 +238,29 @@ pub async fn a_view_too_far_behind_refuses_appends_until_it_has_caught_up(cx: Cx
     is_the_log(&cx).await?;
     assert!(!cx.store().append(late).await?.replayed);
     is_the_log(&cx).await?;
+    others.events.close().await?;
+    Ok(())
+}
+
+pub async fn how_far_a_view_is_behind_is_counted_in_events_of_its_own(cx: Cx) -> CaseResult {
+    let cx = cx.fresh(Setup::with_inline(types(["Wanted"]))).await?;
+    let others = without_view(&cx).await?;
+    let most = usize::try_from(Setup::MOST_BEHIND)?;
+    let large = "x".repeat(1 << 20);
+    let wanted = || -> CaseResult<Append> {
+        let events = (0..most).map(|_| NewEvent::new("Wanted", &large));
+        Ok(Append::events(events.collect::<Result<Vec<_>>>()?))
+    };
+    for _ in 0..2 {
+        others.events.append(Append::events((0..=most).map(|_| event("Other")))).await?;
+        others.events.append(wanted()?).await?;
+        cx.store().append(Append::events([event("Other")])).await?;
+    }
+    assert_eq!(cx.view().applied().await?.len(), 2 * most);
+    others.events.append(wanted()?).await?;
+    others.events.append(Append::events([event("Wanted")])).await?;
+    let refusal = view_refusal(cx.store().append(Append::events([event("Other")])).await)?;
+    assert!(matches!(refusal, ViewRefusal::Behind { .. }), "{refusal:?}");
     others.events.close().await?;
     Ok(())
 }

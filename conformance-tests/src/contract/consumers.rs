@@ -141,6 +141,7 @@ macro_rules! __contract_consumers {
         exactly_once requires Transactional {
             the_view_is_the_log_over_restarts,
             a_failing_handler_leaves_nothing_of_its_page,
+            nothing_is_recorded_where_a_handler_ends_the_transaction,
             a_delivery_whose_answer_was_lost_is_applied_once,
             two_instances_apply_nothing_twice,
             a_fenced_member_changes_no_view,
@@ -159,6 +160,7 @@ macro_rules! __contract_consumers {
             an_inline_view_misses_nothing_that_others_appended,
             a_repeat_of_what_others_appended_is_in_the_view,
             a_view_too_far_behind_refuses_appends_until_it_has_caught_up,
+            how_far_a_view_is_behind_is_counted_in_events_of_its_own,
             an_event_of_others_that_the_view_fails_on_refuses_appends_until_it_is_passed_over,
             opening_catches_a_view_up,
             what_a_transaction_appends_is_in_the_view_if_it_commits,

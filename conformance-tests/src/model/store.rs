@@ -29,13 +29,13 @@ impl ModelStore {
     /// An empty log, by the machine's clock.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_clock(Arc::new(SystemClock))
+        Self::with_clock(SystemClock)
     }
 
     /// An empty log that takes the time from `clock`.
     #[must_use]
-    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
-        Self { state: Arc::default(), clock }
+    pub fn with_clock(clock: impl Clock) -> Self {
+        Self { state: Arc::default(), clock: Arc::new(clock) }
     }
 
     fn open_state(&self) -> Result<MutexGuard<'_, State>> {

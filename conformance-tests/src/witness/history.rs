@@ -1,4 +1,4 @@
-use eventsource_core::{Append, Appended, Conflict, Error, EventId, Filter, Position, Result};
+use eventsource_core::{Append, Appended, Conflict, Error, ErrorKind, EventId, Filter, Position, Result};
 use serde::{Deserialize, Serialize};
 
 /// What one process did and saw.
@@ -58,13 +58,11 @@ impl Outcome {
     }
 
     fn of_error(error: &Error) -> Self {
-        use eventsource_core::ErrorKind::{Conflict, InvalidInput, Refused, Unavailable, Unsupported};
         match (error.conflict(), error.kind()) {
-            (Some(conflict), Conflict) => Self::Refused(conflict.clone()),
-            (_, InvalidInput | Refused | Unavailable | Unsupported) => Self::NotWritten,
-            // Every other kind leaves it open. A conflict that names none would be a store's mistake, for a case of
-            // its own to find.
-            _ => Self::Unknown,
+            (Some(conflict), ErrorKind::Conflict) => Self::Refused(conflict.clone()),
+            (_, ErrorKind::OutcomeUnknown) => Self::Unknown,
+            // A conflict that names none would be a store's mistake, for a case of its own to find.
+            _ => Self::NotWritten,
         }
     }
 }

@@ -10,7 +10,8 @@ mod refusals;
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, Appended, Conflict, ExpectedVersion, Filter, NewEvent, Position, RecordedEvent, StreamId, Version,
+    Append, Appended, Conflict, Error, ExpectedVersion, Filter, NewEvent, Position, RecordedEvent, StreamId,
+    Version,
 };
 use uuid::Uuid;
 
@@ -244,4 +245,19 @@ fn a_journal_tells_the_history_up_to_where_it_was_cut() {
     output.truncate(output.len() - 3);
     let told = History::from_journal(&output).unwrap();
     assert_eq!(told.attempts.last().unwrap().outcome, Outcome::Unknown);
+}
+
+#[test]
+fn an_append_that_failed_is_written_only_if_nobody_knows() {
+    let of = |error: Error| Outcome::of(&Err(error));
+    assert_eq!(of(Error::outcome_unknown("the answer was lost")), Outcome::Unknown);
+    for error in [
+        Error::backend("refused"),
+        Error::corrupt("a row is none"),
+        Error::invalid_input("it is empty"),
+        Error::unavailable("nobody is there"),
+        Error::unsupported(eventsource_core::Capability::Inline),
+    ] {
+        assert_eq!(of(error), Outcome::NotWritten);
+    }
 }

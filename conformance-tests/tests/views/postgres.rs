@@ -75,10 +75,14 @@ impl PostgresView for List {
         let sql = format!("INSERT INTO {}.{table} (position) VALUES ($1)", self.schema);
         // Unnamed: a pooler may send the next transaction to another server.
         let insert = sqlx::query(AssertSqlSafe(sql)).persistent(false);
-        insert.bind(event.position().to_i64()).execute(connection).await?;
+        insert.bind(event.position().to_i64()).execute(&mut *connection).await?;
         match event.event_type().as_str() {
             "Poison" => Err("poison".into()),
             "Panic" => panic!("as the event says"),
+            "Commit" => {
+                sqlx::raw_sql("COMMIT").execute(connection).await?;
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

@@ -68,6 +68,11 @@ impl SqliteView for List {
         match event.event_type().as_str() {
             "Poison" => Err("poison".into()),
             "Panic" => panic!("as the event says"),
+            "Commit" => {
+                // It goes on as if that had been right.
+                drop(transaction.execute_batch("COMMIT"));
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

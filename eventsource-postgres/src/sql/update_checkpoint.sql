@@ -1,3 +1,4 @@
+-- Only in the transaction $10, if that is given: a handler may have ended it.
 UPDATE {schema}.projection_checkpoints SET
     log_id = $2,
     global_position = $3,
@@ -7,4 +8,4 @@ UPDATE {schema}.projection_checkpoints SET
     events_processed = $7,
     resets = $8,
     updated_at = coalesce($9, clock_timestamp())
-WHERE projection_name = $1
+WHERE projection_name = $1 AND ($10::BIGINT IS NULL OR txid_current_if_assigned() IS NOT DISTINCT FROM $10)
