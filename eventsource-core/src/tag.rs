@@ -32,14 +32,14 @@ impl Tag {
     /// The tag `key:value`. The value is anything that displays: text, a number, a UUID.
     ///
     /// # Errors
-    /// `InvalidInput` if key or value is empty, if the key contains a colon, if there is a NUL character, or if the
+    /// `InvalidInput` if key or value is empty, if the value can't be displayed, if the key contains a colon, if there is a NUL character, or if the
     /// whole is longer than [`MAX_BYTES`](Self::MAX_BYTES).
     pub fn new(key: impl fmt::Display, value: impl fmt::Display) -> Result<Self> {
         let mut text = key.to_string();
         if text.contains(':') {
             return Err(Error::invalid_input("a tag's key never contains a colon"));
         }
-        let _ = write!(text, ":{value}"); // Nothing is refused by a `String`.
+        write!(text, ":{value}").map_err(|_| Error::invalid_input("a tag's value can't be displayed"))?;
         Self::parse(text)
     }
 

@@ -104,7 +104,16 @@ impl Branch {
         self.order.iter().map(|column| format!("{column} {direction}")).collect::<Vec<_>>().join(", ")
     }
 
-    /// The condition, and that the position lies behind `after` and not behind `until`.
+    /// The condition, and that the position lies behind `after`: for a statement that is planned with its values.
+    fn behind(&self, after: &str) -> String {
+        let Self { condition, position, lead, .. } = self;
+        let leads =
+            lead.as_ref().map(|(column, value)| format!("{column} = {value} AND ")).unwrap_or_default();
+        format!("{leads}{condition} AND {position} > {after}")
+    }
+
+    /// The condition, and that the position lies behind `after` and not behind `until`: for a statement that may have a
+    /// plan for any values.
     ///
     /// Where a column leads, row comparisons, because only the index that begins with it can do them: a plan for any
     /// value would otherwise walk through the log in the hope to meet a page of what is rare.
@@ -157,8 +166,7 @@ impl<V: Values> Branches<'_, V> {
         let mut branches = Vec::new();
         for item in items {
             let types: Vec<&EventType> = item.event_type_set().iter().collect();
-            let is_led_by_type = item.tag_set().is_empty() && filter.scope().tenant().is_none();
-            if is_led_by_type && types.len() <= MOST_TYPE_BRANCHES {
+            if item.tag_set().is_empty() && types.len() <= MOST_TYPE_BRANCHES {
                 for one in types.chunks(1) {
                     branches.push(self.branch(filter, Some(item), one)?);
                 }
@@ -195,20 +203,19 @@ impl<V: Values> Branches<'_, V> {
         } else {
             let _ = write!(from, " JOIN {schema}.events e ON e.global_position = t0.position");
         }
+        let has_payload = item.is_some_and(has_payload);
         // A tag leads by itself: its table has one index.
-        let lead = if conditions.is_empty() { self.lead(filter, types)? } else { None };
+        let is_led_by_tag = !conditions.is_empty();
+        let lead = if is_led_by_tag || has_payload { None } else { self.lead(filter, types)? };
         let leads = lead.as_ref().map(|(column, _)| *column);
         if let Some(column) = leads {
             // Said aloud: some of these indexes hold no NULLs, and the planner can't tell it from a row comparison.
             conditions.push(format!("{column} IS NOT NULL"));
         }
-        self.scope(filter, leads, &mut conditions)?;
-        if leads.is_none() {
+        let equals = if leads.is_some() || is_led_by_tag && has_payload { LOOKED_AT } else { LOOKED_UP };
+        self.scope(filter, equals, leads, &mut conditions)?;
+        if leads != Some(EVENT_TYPE) {
             self.event_types(types, &mut conditions)?;
-        } else if leads != Some(EVENT_TYPE) && !types.is_empty() {
-            let mut looked_at = Vec::new();
-            self.event_types(types, &mut looked_at)?;
-            conditions.push(format!("({}) IS TRUE", all_of(&looked_at)));
         }
         if let Some(item) = item {
             self.payload(item, &mut conditions)?;
@@ -217,15 +224,16 @@ impl<V: Values> Branches<'_, V> {
         Ok(Branch { from, condition: all_of(&conditions), position, lead, order })
     }
 
-    /// What narrows a branch without tags most, as far as one can tell without looking: a tenant has little of all
-    /// tenants' log, an event type little of its aggregate type's.
+    /// The one column that narrows a branch without tags and payload. Where there are several, only statistics know which
+    /// one does: [`is_planned_by_value`].
     fn lead(&mut self, filter: &Filter, types: &[&EventType]) -> Result<Option<(&'static str, String)>> {
         let scope = filter.scope();
         Ok(match (scope.tenant(), types, scope.aggregate_type()) {
-            (Some(tenant), ..) => Some((TENANT, self.values.uuid(tenant.as_uuid())?)),
+            (Some(tenant), [], _) => Some((TENANT, self.values.uuid(tenant.as_uuid())?)),
+            // An event type is a part of what its aggregate type has.
             (None, [one], _) => Some((EVENT_TYPE, self.values.text(one.as_str())?)),
-            (None, _, Some(name)) => Some((AGGREGATE_TYPE, self.values.text(name.as_str())?)),
-            (None, _, None) => None,
+            (None, [], Some(name)) => Some((AGGREGATE_TYPE, self.values.text(name.as_str())?)),
+            _ => None,
         })
     }
 
@@ -233,7 +241,7 @@ impl<V: Values> Branches<'_, V> {
     /// is the caller's to add ([`in_versions`]).
     fn in_stream(&mut self, filter: &Filter) -> Result<Branch> {
         let mut conditions = Vec::new();
-        self.scope(filter, None, &mut conditions)?;
+        self.scope(filter, LOOKED_AT, None, &mut conditions)?;
         if let Some(items) = filter.items() {
             let mut any = Vec::new();
             for item in items {
@@ -264,14 +272,20 @@ impl<V: Values> Branches<'_, V> {
     }
 
     /// All of the scope but what leads.
-    fn scope(&mut self, filter: &Filter, leads: Option<&str>, conditions: &mut Vec<String>) -> Result<()> {
+    fn scope(
+        &mut self,
+        filter: &Filter,
+        equals: &str,
+        leads: Option<&str>,
+        conditions: &mut Vec<String>,
+    ) -> Result<()> {
         let scope = filter.scope();
         if let Some(tenant) = scope.tenant().filter(|_| leads != Some(TENANT)) {
-            conditions.push(format!("{TENANT} {LOOKED_AT} {}", self.values.uuid(tenant.as_uuid())?));
+            conditions.push(format!("{TENANT} {equals} {}", self.values.uuid(tenant.as_uuid())?));
         }
         if let Some(aggregate_type) = scope.aggregate_type().filter(|_| leads != Some(AGGREGATE_TYPE)) {
             conditions
-                .push(format!("{AGGREGATE_TYPE} {LOOKED_AT} {}", self.values.text(aggregate_type.as_str())?));
+                .push(format!("{AGGREGATE_TYPE} {equals} {}", self.values.text(aggregate_type.as_str())?));
         }
         if let Some(from) = scope.occurred_from() {
             conditions.push(format!("e.timestamp >= {}", self.values.time(from)?));
@@ -332,9 +346,21 @@ impl<V: Values> Branches<'_, V> {
 const TENANT: &str = "e.tenant_id";
 const EVENT_TYPE: &str = "e.event_type";
 const AGGREGATE_TYPE: &str = "e.aggregate_type";
+/// Equal, and an index may lead to it.
+const LOOKED_UP: &str = "=";
 /// Equal, which no index can look up: for what is narrow enough by another. A planner whose statistics are old would
 /// otherwise read all that a tenant has.
 const LOOKED_AT: &str = "IS NOT DISTINCT FROM";
+
+/// Whether a page's plan depends on the values: of several tags, of a payload and a type, of a tenant and a type, the rarest
+/// is to lead, and only statistics know which it is. A statement that is kept would soon have a plan for any values.
+pub(crate) fn is_planned_by_value(filter: &Filter) -> bool {
+    let has_tenant = filter.scope().tenant().is_some();
+    let several = |item: &FilterItem| {
+        item.tag_set().len() > 1 || has_payload(item) || has_tenant && !item.event_type_set().is_empty()
+    };
+    filter.scope().stream().is_none() && filter.items().is_some_and(|items| items.iter().any(several))
+}
 
 fn has_payload(item: &FilterItem) -> bool {
     !item.all_of_payload().is_empty() || !item.any_of_payload().is_empty()
@@ -368,7 +394,7 @@ pub(crate) fn first_match(
         .iter()
         .map(|branch| {
             let Branch { from, position, .. } = branch;
-            format!("SELECT {position} AS position FROM {from} WHERE {}", branch.between("$2", None))
+            format!("SELECT {position} AS position FROM {from} WHERE {}", branch.behind("$2"))
         })
         .collect::<Vec<_>>()
         .join(" UNION ALL ");

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::connection::ReadConnection;
 use crate::error::reading;
-use crate::filter::{Bound, Branch, Branches, in_versions};
+use crate::filter::{Bound, Branch, Branches, in_versions, is_planned_by_value};
 use crate::log::Log;
 use crate::log_state::LogState;
 use crate::row::{COLUMNS, Rows};
@@ -205,10 +205,4 @@ impl Log {
             format!("SELECT snapshot.*, e.* FROM ({snapshot}) AS snapshot LEFT JOIN ({events}) AS e ON true");
         Ok((sql, values))
     }
-}
-
-/// Whether the plan depends on the values: of several tags the rarest is to lead, and only statistics know which it is. A
-/// statement that is kept would soon have a plan for any values.
-fn is_planned_by_value(filter: &Filter) -> bool {
-    filter.items().is_some_and(|items| items.iter().any(|item| item.tag_set().len() > 1))
 }

@@ -192,7 +192,9 @@ impl Results {
             cell.callers == round.callers && cell.events == round.events && cell.name() == round.workload
         });
         let system = SYSTEMS.iter().position(|system| system.name == round.system);
-        if let (Some(cell), Some(system)) = (cell, system) {
+        if let (Some(cell), Some(system)) = (cell, system)
+            && SYSTEMS[system].reason_against(&plan.cells[cell]).is_none()
+        {
             self.add((cell, system), &round.outcome);
         }
         Ok(())

@@ -36,12 +36,15 @@ impl Ratios {
         let mut rows = Vec::new();
         for (index, cell) in plan.cells.iter().enumerate() {
             for backend in [Backend::Memory, Backend::Sqlite, Backend::Postgres] {
-                let median = |role, backend| {
+                let best = |role, backend, in_part: Option<usize>| {
                     let systems = SYSTEMS.iter().enumerate();
                     let found = systems
                         .filter(|(_, system)| system.role == role && system.backend == backend)
                         .filter_map(|(number, system)| {
                             let part = results.of(index, number)?.part;
+                            if in_part.is_some_and(|wanted| wanted != part) {
+                                return None;
+                            }
                             Some(Best {
                                 system: system.name,
                                 part,
@@ -56,7 +59,11 @@ impl Ratios {
                         }
                     })
                 };
-                let Some(ours) = median(Role::Ours, backend) else { continue };
+                let Some(ours) = best(Role::Ours, backend, None) else { continue };
+                // What was measured beside ours, if anything was.
+                let median = |role, backend| {
+                    best(role, backend, Some(ours.part)).or_else(|| best(role, backend, None))
+                };
                 let peer = median(Role::Peer, backend);
                 let server =
                     if backend == Backend::Memory { None } else { median(Role::Peer, Backend::Server) };
