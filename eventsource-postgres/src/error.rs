@@ -192,6 +192,7 @@ fn meaning(code: &str) -> (ErrorKind, &'static str) {
     match code {
         "55P03" => (Unavailable, "another writer held the log for longer than the lock timeout"),
         "57014" => (Unavailable, "the server cancelled the statement"),
+        "25P03" | "25P04" => (Unavailable, "the server ended the transaction: it was open for too long"),
         "40001" | "40P01" | "40003" => (Unavailable, "the transaction lost against a concurrent one"),
         "25006" => (Unavailable, "the server takes no writes: it is a standby or read-only"),
         "25P02" => (InvalidInput, "the transaction has failed already and can only be rolled back"),
@@ -261,8 +262,10 @@ mod tests {
 
     #[test]
     fn every_row_of_the_table() {
-        for code in ["55P03", "57014", "40001", "40P01", "25006", "53100", "53200", "53300", "08006", "57P01"]
-        {
+        for code in [
+            "55P03", "57014", "25P03", "25P04", "40001", "40P01", "25006", "53100", "53200", "53300",
+            "08006", "57P01",
+        ] {
             assert_eq!(kind(code), ErrorKind::Unavailable, "{code}");
         }
         for code in ["25P02", "22P02", "22P05", "54000"] {

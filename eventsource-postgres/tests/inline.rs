@@ -5,8 +5,8 @@
 mod support;
 
 use std::error::Error as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,9 +15,10 @@ use eventsource_core::{
 };
 use eventsource_postgres::{PostgresConfig, PostgresInlineView, PostgresStore, PostgresView};
 use futures_util::future::join_all;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use support::{config, database, event, one, order, run, small, to_new};
-use tokio::time::{Instant, timeout};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
 
 /// Notes positions of events, and does to the transaction what their types say.
 struct Notes;
@@ -39,6 +40,7 @@ impl PostgresView for Notes {
             "RollsBack" => "ROLLBACK",
             "Sleeps" => "SELECT pg_sleep(60)",
             "Errs" => "SELECT 1 / 0",
+            "Fails" => return Err("as the event says".into()),
             "ErrsInSecret" => {
                 let _ = sqlx::raw_sql("SELECT 1 / 0").execute(&mut *connection).await;
                 return Ok(());
@@ -75,7 +77,7 @@ async fn noted(store: &PostgresStore) -> Vec<i64> {
 #[tokio::test]
 async fn a_failed_statement_refuses_its_append_only() {
     let store = store("errs").await;
-    for bad in ["Errs", "ErrsInSecret"] {
+    for bad in ["Errs", "ErrsInSecret", "Fails"] {
         let before = store.head().await.unwrap().to_i64();
         let types = ["Good", bad, "Good", "Good", bad];
         let answers = join_all(types.map(|each| store.append(one(each)))).await;
@@ -119,6 +121,52 @@ async fn a_handler_that_takes_too_long_has_failed_and_holds_up_nobody() {
     store.close().await.unwrap();
 }
 
+/// Says that it has begun, and stands still with its whole process until it is told to go on.
+struct StandsStill {
+    begun: mpsc::UnboundedSender<()>,
+    goes_on: Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+#[async_trait]
+impl PostgresView for StandsStill {
+    async fn apply(
+        &self,
+        _connection: &mut PgConnection,
+        _event: &RecordedEvent,
+        _purpose: Purpose,
+    ) -> Result<(), HandlerError> {
+        self.begun.send(())?;
+        self.goes_on.lock().unwrap().recv_timeout(Duration::from_secs(60))?;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_stands_still_in_a_handler_holds_up_others_no_longer_than_its_limit() {
+    let url = database("stands_still").await;
+    let plain = PostgresStore::connect(small(&url)).await.unwrap();
+    let (begun, mut has_begun) = mpsc::unbounded_channel();
+    let (go_on, goes_on) = std::sync::mpsc::channel();
+    let still = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let view = StandsStill { begun, goes_on: Mutex::new(goes_on) };
+            let view = PostgresInlineView::new("still", view).unwrap().timeout(Duration::from_secs(1));
+            let store = PostgresStore::connect(small(&url).inline(view)).await.unwrap();
+            let answer = store.append(one("Still")).await;
+            store.close().await.unwrap();
+            answer
+        })
+    });
+    has_begun.recv().await.unwrap();
+    plain.append(one("Others")).await.unwrap();
+    go_on.send(()).unwrap();
+    let error = still.join().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert_eq!(plain.head().await.unwrap().to_raw(), 1);
+    plain.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_callers_transaction_goes_on_after_a_refusal() {
     let store = store("goes_on").await;
@@ -127,9 +175,11 @@ async fn a_callers_transaction_goes_on_after_a_refusal() {
     store.append(to_new(&stream)).await.unwrap();
     let mut transaction = store.pool().begin().await.unwrap();
     sqlx::query("INSERT INTO own VALUES (1)").execute(&mut *transaction).await.unwrap();
-    let failing = Append::events([event("Good"), event("Errs")]);
-    let error = store.append_in(&mut transaction, failing).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Refused, "{error:?}");
+    for bad in ["Errs", "Fails"] {
+        let failing = Append::events([event("Good"), event(bad)]);
+        let error = store.append_in(&mut transaction, failing).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{error:?}");
+    }
     assert!(store.append_in(&mut transaction, to_new(&stream)).await.unwrap_err().is_conflict());
     store.append_in(&mut transaction, one("Good")).await.unwrap();
     transaction.commit().await.unwrap();
@@ -170,6 +220,74 @@ async fn several_processes_prepare_and_catch_up_at_once() {
     for store in stores.iter().chain([&plain]) {
         store.close().await.unwrap();
     }
+}
+
+/// Whether it is prepared by two at once.
+#[derive(Clone, Default)]
+struct Prepares {
+    is_at_it: Arc<AtomicBool>,
+    met_another: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl PostgresView for Prepares {
+    async fn apply(&self, _: &mut PgConnection, _: &RecordedEvent, _: Purpose) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
+    async fn prepare(&self, _connection: &mut PgConnection) -> Result<(), HandlerError> {
+        if self.is_at_it.swap(true, Ordering::SeqCst) {
+            self.met_another.store(true, Ordering::SeqCst);
+        }
+        sleep(Duration::from_millis(100)).await;
+        self.is_at_it.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_view_is_prepared_by_one_at_a_time_whether_it_is_new_or_not() {
+    let url = database("prepares").await;
+    let view = Prepares::default();
+    for _ in 0..2 {
+        let connect = |_| {
+            let inline = PostgresInlineView::new("prepares", view.clone()).unwrap();
+            PostgresStore::connect(small(&url).max_connections(2).inline(inline))
+        };
+        for opened in join_all((0..4).map(connect)).await {
+            opened.unwrap().close().await.unwrap();
+        }
+    }
+    assert!(!view.met_another.load(Ordering::SeqCst));
+}
+
+/// Has another instance begin the checkpoint while it works.
+struct Meanwhile(PgPool);
+
+#[async_trait]
+impl PostgresView for Meanwhile {
+    async fn apply(&self, _: &mut PgConnection, _: &RecordedEvent, _: Purpose) -> Result<(), HandlerError> {
+        const BEGIN: &str = "INSERT INTO projection_checkpoints (projection_name, log_id, global_position)
+            SELECT 'meanwhile', id, 2 FROM log ON CONFLICT DO NOTHING";
+        run(&self.0, BEGIN).await;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_another_has_begun_meanwhile_is_not_overwritten() {
+    let url = database("meanwhile").await;
+    let plain = PostgresStore::connect(small(&url)).await.unwrap();
+    let view = PostgresInlineView::new("meanwhile", Meanwhile(plain.pool().clone())).unwrap();
+    let store = PostgresStore::connect(small(&url).inline(view)).await.unwrap();
+    plain.append(Append::events([event("A"), event("B")])).await.unwrap();
+    run(plain.pool(), "DELETE FROM projection_checkpoints").await;
+    let error = store.append(one("C")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert_eq!(run(plain.pool(), "SELECT FROM projection_checkpoints WHERE global_position = 2").await, 1);
+    assert_eq!(store.append(one("C")).await.unwrap().last.to_raw(), 3);
+    store.close().await.unwrap();
+    plain.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

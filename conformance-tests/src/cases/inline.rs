@@ -145,6 +145,25 @@ pub async fn a_handler_that_panics_refuses_its_append_only(cx: Cx) -> CaseResult
     refuses_its_append_only(cx, "Panic").await
 }
 
+/// What became of it, nobody but the handler knows, unless the store keeps it from that.
+pub async fn an_append_whose_handler_ends_the_transaction_is_not_acknowledged(cx: Cx) -> CaseResult {
+    let cx = kept(&cx).await?;
+    cx.store().append(Append::events(events(2))).await?;
+    let before = cx.checkpoints().load_checkpoint(&name()).await?;
+    let Err(error) = cx.store().append(Append::events([event("A"), event("Commit")])).await else {
+        return Err(Failure::new("what a handler has committed was acknowledged"));
+    };
+    assert_eq!(cx.checkpoints().load_checkpoint(&name()).await?, before);
+    match error.kind() {
+        ErrorKind::OutcomeUnknown => Ok(()),
+        ErrorKind::Refused => {
+            assert_eq!(log_of(cx.store()).await?.len(), 2);
+            is_the_log(&cx).await
+        }
+        _ => Err(error.into()),
+    }
+}
+
 pub async fn a_refused_append_leaves_the_view_as_it_was(cx: Cx) -> CaseResult {
     let cx = kept(&cx).await?;
     let stream = stream();
@@ -212,6 +231,12 @@ pub async fn a_repeat_of_what_others_appended_is_in_the_view(cx: Cx) -> CaseResu
         assert!(cx.store().append(append).await?.replayed);
         is_the_log(&cx).await?;
     }
+    let append = Append::to_stream(stream(), NoStream, events(2));
+    others.events.append(append.clone()).await?;
+    let held = cx.log().hold(append).await?;
+    assert!(held.appended().replayed);
+    held.commit().await?;
+    is_the_log(&cx).await?;
     others.events.close().await?;
     Ok(())
 }

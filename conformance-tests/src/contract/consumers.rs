@@ -155,6 +155,7 @@ macro_rules! __contract_consumers {
             only_what_matches_is_applied,
             a_handler_that_fails_refuses_its_append_only,
             a_handler_that_panics_refuses_its_append_only,
+            an_append_whose_handler_ends_the_transaction_is_not_acknowledged,
             a_refused_append_leaves_the_view_as_it_was,
             a_repeated_append_is_applied_once,
             an_inline_view_misses_nothing_that_others_appended,
