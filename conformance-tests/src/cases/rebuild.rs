@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use eventsource_consumers::{
-    ConsumerGroup, DeadLetterOffice, FailurePolicy, Outcome, Progress, Reaction, Rebuild, each_event,
+    ConsumerGroup, DeadLetterOffice, FailurePolicy, Outcome, Progress, Reaction, Rebuild, State, each_event,
 };
 use eventsource_core::{
     Append, DeadLetterKey, DeadLetterQuery, DeadLetterState, ErrorKind, EventStoreExt, Purpose, RecordedEvent,
@@ -182,8 +182,11 @@ pub async fn the_view_of_a_group_is_not_rebuilt(cx: Cx) -> CaseResult {
     let partition = ConsumerGroup::partition_name(&name("orders"), 1, 2)?;
     consumer(&cx, partition.as_str())?.run_until_caught_up(Diary::default().handler()).await?;
     let (diary, before) = (Diary::default(), cx.checkpoints().checkpoints().await?);
-    let error = refused(ErrorKind::InvalidInput, rebuild(&cx)?.run(diary.handler()).await)?;
+    let rebuilt = rebuild(&cx)?;
+    let control = rebuilt.control();
+    let error = refused(ErrorKind::InvalidInput, rebuilt.run(diary.handler()).await)?;
     assert!(error.to_string().contains("2 partitions"), "{error}");
+    assert_eq!(control.status().state, State::Stopped);
     assert_eq!((diary.handled(), cx.checkpoints().checkpoints().await?), (vec![], before));
     // One that is called like a partition and is none keeps nobody from anything.
     consumer(&cx, "stock[new]")?.run_until_caught_up(diary.handler()).await?;
@@ -195,7 +198,10 @@ pub async fn the_view_of_a_group_is_not_rebuilt(cx: Cx) -> CaseResult {
 pub async fn whatever_answers_are_lost_the_view_is_rebuilt_and_switched_to(cx: Cx) -> CaseResult {
     cx.store().append(Append::events(events(9))).await?;
     let (diary, network) = (Diary::default(), BadNetwork::before(&cx));
-    let report = Rebuild::new("orders", network.consumer_store())?.page_size(2).run(diary.handler()).await?;
+    let rebuild = Rebuild::new("orders", network.consumer_store())?.page_size(2);
+    let control = rebuild.control();
+    let report = rebuild.run(diary.handler()).await?;
+    assert_eq!(control.status().state, State::Stopped);
     network.was_bad_for_a_consumer()?;
     let (log, mut handled) = (positions(&log_of(cx.store()).await?), diary.handled());
     handled.dedup();
