@@ -123,6 +123,7 @@ macro_rules! __contract_consumers {
         rebuild requires DeadLetters {
             a_rebuild_starts_anew_and_has_no_side_effects,
             it_tells_how_far_it_is,
+            it_has_not_ended_before_it_has_switched,
             an_interrupted_rebuild_goes_on_where_it_was,
             a_rebuild_that_fails_leaves_everything_as_it_was,
             what_it_fails_on_is_the_live_consumers_when_it_switches,
