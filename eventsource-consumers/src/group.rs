@@ -114,6 +114,13 @@ impl ConsumerGroup {
     /// if the group's checkpoints are for another number of partitions; `Unavailable` once the store
     /// [is closed](Error::is_closed).
     pub async fn run(self, sink: impl IntoSink) -> Result<()> {
+        let control = self.control();
+        let outcome = self.serve(sink).await;
+        control.update(|status| status.state = State::Stopped);
+        outcome
+    }
+
+    async fn serve(self, sink: impl IntoSink) -> Result<()> {
         let sink = sink.into_sink(&self.consumer.store);
         self.check_partitions(&self.checkpoints().await?)?;
         let (start, started) = mpsc::unbounded_channel();
@@ -129,7 +136,6 @@ impl ConsumerGroup {
         };
         // Side by side: a handler that takes long does not keep the leases from being renewed.
         let (outcome, ()) = futures_util::future::join(membership.run(), work).await;
-        self.consumer.control.update(|status| status.state = State::Stopped);
         outcome
     }
 

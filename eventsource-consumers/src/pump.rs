@@ -72,23 +72,29 @@ impl From<Unanswered> for Left {
 type Delivered<T = ()> = std::result::Result<T, Left>;
 
 impl Pump {
-    /// Works until it is told to stop, or fails for good.
+    /// Works until it is told to stop, or fails for good, and tells that it has ended.
     pub(crate) async fn run(self) -> Result<Outcome> {
-        let outcome = loop {
+        let control = self.control.clone();
+        let outcome = self.run_to_its_end().await;
+        control.update(|status| status.state = State::Stopped);
+        outcome
+    }
+
+    /// The same for who has more to do then.
+    pub(crate) async fn run_to_its_end(self) -> Result<Outcome> {
+        loop {
             match self.run_from_checkpoint().await {
-                Ok(outcome) => break Ok(outcome),
-                Err(Left::Stopped) => break Ok(Outcome::Stopped),
-                Err(Left::Failed(error)) => break Err(error),
+                Ok(outcome) => return Ok(outcome),
+                Err(Left::Stopped) => return Ok(Outcome::Stopped),
+                Err(Left::Failed(error)) => return Err(error),
                 Err(Left::Moved) => {
                     tracing::info!(consumer = %self.name, "the checkpoint was moved or reset; going on from there");
                     if self.pause(self.settings.idle_save).await.is_err() {
-                        break Ok(Outcome::Stopped);
+                        return Ok(Outcome::Stopped);
                     }
                 }
             }
-        };
-        self.control.update(|status| status.state = State::Stopped);
-        outcome
+        }
     }
 
     async fn run_from_checkpoint(&self) -> Delivered<Outcome> {
@@ -325,6 +331,11 @@ impl Run<'_> {
         let event = page.events[page.next].clone();
         let text = WithCauses(&*error).to_string();
         tracing::warn!(consumer = %name, event = %event.id(), position = %event.position(), attempt = page.attempts, "the handler failed");
+        // It may have failed because of that, and nothing could be recorded of it.
+        let error = match store.check_open() {
+            Ok(()) => error,
+            Err(closed) => return Err(Left::Failed(closed.with_source(error))),
+        };
         if page.attempts < settings.policy.attempts {
             control.update(|status| status.state = State::Retrying);
             return self.pump.pause(delay.unwrap_or_default()).await;

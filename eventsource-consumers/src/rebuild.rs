@@ -9,6 +9,7 @@ use eventsource_core::{
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 
+use crate::control::State;
 use crate::handler::IntoSink;
 use crate::patience::patiently;
 use crate::pump::{End, Pump};
@@ -135,6 +136,13 @@ impl Rebuild {
     /// As for [`Consumer::run`]; `InvalidInput` if the live consumer is a group; `Unavailable` as well if it is told to stop
     /// while the store is away and can't say what is parked. The live view is as it was then.
     pub async fn run(self, sink: impl IntoSink) -> Result<RebuildReport> {
+        let control = self.control();
+        let report = self.build_and_switch(sink).await;
+        control.update(|status| status.state = State::Stopped);
+        report
+    }
+
+    async fn build_and_switch(self, sink: impl IntoSink) -> Result<RebuildReport> {
         let Consumer { name, store, settings, control } = self.consumer;
         let sink = sink.into_sink(&store);
         let checkpoints = patiently(&name, &store, &control, || store.checkpoints.checkpoints()).await?;
@@ -162,7 +170,7 @@ impl Rebuild {
             end: End::CaughtUp,
         };
         let outcome = tokio::select! {
-            outcome = pump.run() => outcome?,
+            outcome = pump.run_to_its_end() => outcome?,
             () = watching => Outcome::Stopped,
         };
         let mut parked = patiently(&name, &store, &control, || unresolved(&store, &name)).await?;

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use crate::{CheckpointSave, ConsumerName, DeadLetterKey, Error, Fence, RecordedEvent, Result};
 
 /// What a handler may fail with. A store's own [`Error`] that [is retryable](Error::is_retryable) is not held against the
-/// event.
+/// event; one that says that a store [is closed](Error::is_closed) is a failure like any other, for it may be a store that
+/// only the handler uses.
 pub type HandlerError = Box<dyn StdError + Send + Sync + 'static>;
 
 /// Handles events and records how far it has come: at once where it can, one after the other where it can't.
@@ -134,10 +135,11 @@ impl DeliveryError {
 }
 
 impl DeliveryFailure {
-    /// A store's failure that a handler hands on is the store's.
+    /// A store's failure that a handler hands on is the store's if it may pass. Whose store it is that is closed can't be
+    /// told: if it is the consumer's own, that shows when the outcome is recorded.
     fn of(error: HandlerError, of_handler: impl FnOnce(HandlerError) -> Self) -> Self {
         match error.downcast::<Error>() {
-            Ok(error) if error.is_retryable() || error.is_closed() => Self::Store(*error),
+            Ok(error) if error.is_retryable() => Self::Store(*error),
             Ok(error) => of_handler(error),
             Err(error) => of_handler(error),
         }

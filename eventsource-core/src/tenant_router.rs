@@ -104,7 +104,7 @@ impl<S: EventStore + ?Sized + 'static> TenantRouter<S> {
     /// that.
     ///
     /// # Errors
-    /// What opening says; `Unavailable` if the router is closed.
+    /// What opening says; `Unavailable` if the router is closed, and the error says that it [is](Error::is_closed).
     pub async fn store(&self, tenant: TenantId) -> Result<TenantStore<Routed<S>>> {
         let slot = self.requested(tenant)?;
         // What could not be closed in order is closed nevertheless, and is no matter of this request.
@@ -141,7 +141,7 @@ impl<S: EventStore + ?Sized + 'static> TenantRouter<S> {
     fn requested(&self, tenant: TenantId) -> Result<Arc<Slot<S>>> {
         let mut places = self.places();
         if places.closed {
-            return Err(Error::unavailable("the router is closed"));
+            return Err(Error::closed("the router is closed"));
         }
         places.requests += 1;
         let last_request = places.requests;

@@ -38,8 +38,8 @@ pub enum ViewRefusal {
 
 impl ViewRefusal {
     /// The error for an append that `view` could not take because its handler failed on `event` with `error`; what lies
-    /// behind `before` is the append's own. An error of the store's, which was `Unavailable`, stays what it is: no event is
-    /// to blame.
+    /// behind `before` is the append's own. An error of a store's that was `Unavailable` stays what it is: no event is to
+    /// blame. Not so if it [is closed](Error::is_closed), for that is another store: the log's own has just asked the view.
     #[must_use]
     pub fn of_handler(
         view: &ConsumerName,
@@ -48,7 +48,7 @@ impl ViewRefusal {
         error: HandlerError,
     ) -> Error {
         let error = match error.downcast::<Error>() {
-            Ok(error) if error.kind() == ErrorKind::Unavailable => return *error,
+            Ok(error) if error.kind() == ErrorKind::Unavailable && !error.is_closed() => return *error,
             Ok(error) => error,
             Err(error) => error,
         };

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use eventsource_consumers::{
-    Consumer, ConsumerStore, Outcome, Reaction, Start, State, derived_event_id, each_event, each_page, lag,
-    wait_for,
+    Consumer, ConsumerStore, FailurePolicy, Outcome, Reaction, Start, State, derived_event_id, each_event,
+    each_page, lag, wait_for,
 };
 use eventsource_core::{Append, Conflict, Error, ErrorKind, NewEvent, Position, RecordedEvent};
 use tokio::time::timeout;
 
 use crate::clock::SetClock;
-use crate::consuming::{Diary, consumer};
+use crate::consuming::{Diary, consumer, quick};
 use crate::given::{closed, conflict, event, events, found, log_of, name, positions, refused, types};
 use crate::{CaseResult, Cx, Setup};
 
@@ -119,6 +119,50 @@ pub async fn a_store_that_is_away_is_waited_for_and_not_counted(cx: Cx) -> CaseR
     consumer(&cx, "orders")?.policy(policy).run_until_caught_up(handler).await?;
     assert_eq!(failures.load(Ordering::SeqCst), 9);
     assert_eq!(checkpoint(&cx, "orders").await?.1, 2);
+    Ok(())
+}
+
+pub async fn a_closed_store_of_the_handlers_own_is_a_failure_of_the_handler(cx: Cx) -> CaseResult {
+    cx.store().append(Append::events(events(2))).await?;
+    let (tries, mailbox) = (Arc::new(AtomicU32::new(0)), cx.fresh(Setup::default()).await?);
+    mailbox.store().close().await?;
+    let handler = each_event({
+        let tries = tries.clone();
+        move |_, _| {
+            let (mailbox, reopened) = (mailbox.clone(), tries.fetch_add(1, Ordering::SeqCst) >= 2);
+            async move {
+                if !reopened {
+                    mailbox.store().head().await?;
+                }
+                Ok(())
+            }
+        }
+    });
+    let orders = consumer(&cx, "orders")?.policy(quick(FailurePolicy::stop()).attempts(3));
+    let control = orders.control();
+    assert_eq!(orders.run_until_caught_up(handler).await?, Outcome::CaughtUp);
+    assert_eq!((tries.load(Ordering::SeqCst), control.status().failures), (4, 2));
+    assert_eq!(checkpoint(&cx, "orders").await?.1, 2);
+    Ok(())
+}
+
+pub async fn it_ends_when_its_handler_finds_its_store_closed(cx: Cx) -> CaseResult {
+    for policy in [FailurePolicy::stop(), FailurePolicy::park()] {
+        let cx = cx.fresh(Setup::default()).await?;
+        cx.store().append(Append::events(events(2))).await?;
+        let handler = each_event({
+            let store = cx.store().clone();
+            move |_, _| {
+                let store = store.clone();
+                async move {
+                    store.close().await?;
+                    Ok(store.append(Append::events(events(1))).await.map(drop)?)
+                }
+            }
+        });
+        let orders = consumer(&cx, "orders")?.policy(quick(policy).attempts(1));
+        closed(timeout(PATIENCE, orders.run(handler)).await?)?;
+    }
     Ok(())
 }
 

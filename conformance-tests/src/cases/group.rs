@@ -135,8 +135,10 @@ pub async fn another_number_of_partitions_is_refused(cx: Cx) -> CaseResult {
     first.stop().await?;
     let consumer = Consumer::new("chaos", cx.consumer_store())?;
     let other = ConsumerGroup::new(consumer, cx.leases().clone(), GroupOptions::partitions(7));
+    let control = other.control();
     let error = refused(ErrorKind::InvalidInput, timeout(PATIENCE, other.run(deeds.handler())).await?)?;
     assert!(error.to_string().contains("6 partitions"), "{error}");
+    assert_eq!(control.status().state, State::Stopped);
     Ok(())
 }
 

@@ -164,6 +164,10 @@ pub async fn an_append_whose_handler_ends_the_transaction_is_not_acknowledged(cx
     }
 }
 
+pub async fn a_handler_whose_own_store_is_closed_refuses_its_append_only(cx: Cx) -> CaseResult {
+    refuses_its_append_only(cx, "Closed").await
+}
+
 pub async fn a_refused_append_leaves_the_view_as_it_was(cx: Cx) -> CaseResult {
     let cx = kept(&cx).await?;
     let stream = stream();

@@ -3,11 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use eventsource_consumers::{
-    ConsumerGroup, DeadLetterOffice, FailurePolicy, Outcome, Progress, Reaction, Rebuild, each_event,
+    ConsumerGroup, Control, DeadLetterOffice, FailurePolicy, IntoSink as _, Outcome, Progress, Reaction,
+    Rebuild, State, each_event,
 };
 use eventsource_core::{
-    Append, DeadLetterKey, DeadLetterQuery, DeadLetterState, ErrorKind, EventStoreExt, Purpose, RecordedEvent,
+    Append, DeadLetterKey, DeadLetterQuery, DeadLetterState, Delivery, DeliveryError, ErrorKind,
+    EventStoreExt, Purpose, Record, RecordedEvent, Sink,
 };
 
 use crate::bad_network::BadNetwork;
@@ -67,6 +70,35 @@ pub async fn it_tells_how_far_it_is(cx: Cx) -> CaseResult {
     assert!(midway.time_left.is_some_and(|left| left > Duration::ZERO), "{midway:?}");
     let end = told.last().expect("it tells at its end");
     assert_eq!((end.applied, end.position, end.parked), (9, cx.store().head().await?, 0));
+    Ok(())
+}
+
+/// Notes how a rebuild stands when it switches.
+struct Onlooker {
+    sink: Arc<dyn Sink>,
+    control: Control,
+    switched_at: Arc<Mutex<Vec<State>>>,
+}
+
+#[async_trait]
+impl Sink for Onlooker {
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
+        if matches!(delivery.record, Record::Switch { .. }) {
+            self.switched_at.lock().expect("nothing panics under it").push(self.control.status().state);
+        }
+        self.sink.deliver(delivery).await
+    }
+}
+
+pub async fn it_has_not_ended_before_it_has_switched(cx: Cx) -> CaseResult {
+    cx.store().append(Append::events(events(3))).await?;
+    let (rebuild, store, switched_at) = (rebuild(&cx)?, cx.consumer_store(), Arc::default());
+    let control = rebuild.control();
+    let sink = Diary::default().handler().into_sink(&store);
+    rebuild.run(Onlooker { sink, control: control.clone(), switched_at: Arc::clone(&switched_at) }).await?;
+    let switched_at = switched_at.lock().expect("nothing panics under it").clone();
+    assert!(!switched_at.is_empty() && !switched_at.contains(&State::Stopped), "{switched_at:?}");
+    assert_eq!(control.status().state, State::Stopped);
     Ok(())
 }
 
@@ -182,8 +214,11 @@ pub async fn the_view_of_a_group_is_not_rebuilt(cx: Cx) -> CaseResult {
     let partition = ConsumerGroup::partition_name(&name("orders"), 1, 2)?;
     consumer(&cx, partition.as_str())?.run_until_caught_up(Diary::default().handler()).await?;
     let (diary, before) = (Diary::default(), cx.checkpoints().checkpoints().await?);
-    let error = refused(ErrorKind::InvalidInput, rebuild(&cx)?.run(diary.handler()).await)?;
+    let rebuilt = rebuild(&cx)?;
+    let control = rebuilt.control();
+    let error = refused(ErrorKind::InvalidInput, rebuilt.run(diary.handler()).await)?;
     assert!(error.to_string().contains("2 partitions"), "{error}");
+    assert_eq!(control.status().state, State::Stopped);
     assert_eq!((diary.handled(), cx.checkpoints().checkpoints().await?), (vec![], before));
     // One that is called like a partition and is none keeps nobody from anything.
     consumer(&cx, "stock[new]")?.run_until_caught_up(diary.handler()).await?;
@@ -195,7 +230,10 @@ pub async fn the_view_of_a_group_is_not_rebuilt(cx: Cx) -> CaseResult {
 pub async fn whatever_answers_are_lost_the_view_is_rebuilt_and_switched_to(cx: Cx) -> CaseResult {
     cx.store().append(Append::events(events(9))).await?;
     let (diary, network) = (Diary::default(), BadNetwork::before(&cx));
-    let report = Rebuild::new("orders", network.consumer_store())?.page_size(2).run(diary.handler()).await?;
+    let rebuild = Rebuild::new("orders", network.consumer_store())?.page_size(2);
+    let control = rebuild.control();
+    let report = rebuild.run(diary.handler()).await?;
+    assert_eq!(control.status().state, State::Stopped);
     network.was_bad_for_a_consumer()?;
     let (log, mut handled) = (positions(&log_of(cx.store()).await?), diary.handled());
     handled.dedup();

@@ -79,6 +79,8 @@ impl PostgresView for List {
         match event.event_type().as_str() {
             "Poison" => Err("poison".into()),
             "Panic" => panic!("as the event says"),
+            // Another one than the log's.
+            "Closed" => Err(Error::closed("the handler's own store is closed").into()),
             "Commit" => {
                 sqlx::raw_sql("COMMIT").execute(connection).await?;
                 Ok(())

@@ -68,6 +68,8 @@ impl SqliteView for List {
         match event.event_type().as_str() {
             "Poison" => Err("poison".into()),
             "Panic" => panic!("as the event says"),
+            // Another one than the log's.
+            "Closed" => Err(Error::closed("the handler's own store is closed").into()),
             "Commit" => {
                 // It goes on as if that had been right.
                 drop(transaction.execute_batch("COMMIT"));

@@ -9,7 +9,9 @@ use crate::{ConsumerGroup, Lag, lag, wait};
 /// How far the whole group is. Whoever asks builds the group as its members do, and does not run it.
 impl ConsumerGroup {
     /// How far the group is behind at the time `now`: each event counts that its own partition has not done yet.
-    /// [`Lag::position`] is that of the partition that is furthest behind, and what lies behind it is read once.
+    /// [`Lag::position`] is that of the partition that is furthest behind, and what lies behind it is read once, until
+    /// [`Lag::COUNTED`] events are found that wait: where one partition has stopped far behind the others, that is many
+    /// times as many.
     ///
     /// # Errors
     /// What listing the checkpoints or reading the log fails with; `InvalidInput` if the group's checkpoints are for
