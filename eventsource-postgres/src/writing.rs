@@ -7,6 +7,7 @@ use eventsource_core::{Error, Result, to_microseconds};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Executor as _, Postgres, Row as _, Transaction};
+use tokio::time::{sleep, timeout};
 
 use crate::connection::begin;
 use crate::error::{Asked, Failure, reading};
@@ -38,7 +39,7 @@ impl Log {
     ) -> Result<(Transaction<'static, Postgres>, TransactionId)> {
         let (transaction, row) =
             self.begin_asking(&format!("SELECT txid_current(), {LIMITS}"), limit).await?;
-        Ok((transaction, TransactionId(row.try_get(0).map_err(reading)?)))
+        Ok((transaction, TransactionId::of(&row, 0)?))
     }
 
     async fn begin_asking(
@@ -68,6 +69,30 @@ impl Log {
         if self.is_within(connection, id).await? { Ok(()) } else { Err(has_ended_it()) }
     }
 
+    /// Whether it is certain that nothing of a transaction is left, and nothing will be: it was rolled back, whoever did
+    /// it. Nothing of the store's may be under way in it any more; if its connection was lost, the server may still be
+    /// about to end it.
+    pub(crate) async fn is_undone(&self, id: TransactionId) -> bool {
+        const PAUSE: Duration = Duration::from_millis(10);
+        let ended = async {
+            loop {
+                match self.status(id).await.ok().flatten().as_deref() {
+                    Some("aborted") => return true,
+                    // It has the log's lock: nobody could append meanwhile.
+                    Some("in progress") => sleep(PAUSE).await,
+                    _ => return false,
+                }
+            }
+        };
+        timeout(self.answer_timeout, ended).await.unwrap_or(false)
+    }
+
+    async fn status(&self, id: TransactionId) -> sqlx::Result<Option<String>> {
+        // As one message: outside a transaction, a pooler may send each to another server.
+        let asking = sqlx::raw_sql(AssertSqlSafe(format!("SELECT txid_status({})", id.0)));
+        self.pool.fetch_one(asking).await?.try_get(0)
+    }
+
     /// A statement in which `{schema}` stands for the log's.
     pub(crate) fn query(&self, sql: &str) -> Query<'static, Postgres, PgArguments> {
         sqlx::query(AssertSqlSafe(self.schema.fill_in(sql))).persistent(self.is_preparing())
@@ -84,6 +109,11 @@ impl Log {
 pub(crate) struct TransactionId(i64);
 
 impl TransactionId {
+    /// What `txid_current()` says, in a column.
+    pub(crate) fn of(row: &PgRow, column: usize) -> Result<Self> {
+        row.try_get(column).map(Self).map_err(reading)
+    }
+
     pub(crate) fn as_i64(self) -> i64 {
         self.0
     }
