@@ -28,14 +28,14 @@ impl Log {
     /// As [`begin`](Self::begin); the server ends it if nothing is heard from it for `limit`, so that a client that
     /// was paused holds no lock for ever, and cancels statements that take longer.
     pub(crate) async fn begin_limited(&self, limit: Duration) -> Result<Transaction<'static, Postgres>> {
-        self.begin_asking(&format!("SELECT {LIMITS}"), limit).await.map(|(transaction, _)| transaction)
+        self.begin_asking(&format!("SELECT {LIMITS}"), Some(limit)).await.map(|(transaction, _)| transaction)
     }
 
-    /// As [`begin_limited`](Self::begin_limited), for a handler, which may end the transaction; with what tells this one
-    /// from others.
+    /// As [`begin_limited`](Self::begin_limited), for a handler, which may end the transaction, and may take as long as it
+    /// likes where there is no limit; with what tells this transaction from others.
     pub(crate) async fn begin_for_handler(
         &self,
-        limit: Duration,
+        limit: Option<Duration>,
     ) -> Result<(Transaction<'static, Postgres>, TransactionId)> {
         let (transaction, row) =
             self.begin_asking(&format!("SELECT txid_current(), {LIMITS}"), limit).await?;
@@ -45,11 +45,13 @@ impl Log {
     async fn begin_asking(
         &self,
         sql: &str,
-        limit: Duration,
+        limit: Option<Duration>,
     ) -> Result<(Transaction<'static, Postgres>, PgRow)> {
         let mut transaction =
             begin(&self.pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(reading)?;
-        let limit = format!("{}ms", limit.as_millis().clamp(1, 2_147_483_647));
+        // 0 is no limit.
+        let limit = limit.map_or(0, |limit| limit.as_millis().clamp(1, 2_147_483_647));
+        let limit = format!("{limit}ms");
         let asking = self.query(sql).bind(&self.lock_timeout).bind(limit);
         let row = asking.fetch_one(&mut *transaction).await.map_err(reading)?;
         Ok((transaction, row))
