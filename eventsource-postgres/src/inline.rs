@@ -22,7 +22,7 @@ use crate::log::Log;
 use crate::log_state::LogState;
 use crate::projection::{self, of_store};
 use crate::schema::LOG_LOCK_CLASS;
-use crate::writing::commit;
+use crate::writing::{TransactionId, commit};
 
 /// How many events are read at a time.
 const PAGE: u64 = 500;
@@ -99,10 +99,22 @@ impl Log {
                 .map_err(Failure::of_views)?;
             return Ok(answered);
         }
-        if let Err(error) = self.bring_up_batch(&mut transaction, &answered).await {
+        let failed = match self.updating_batch(&mut transaction, &answered).await {
+            Ok(updating) => {
+                let brought_up = updating.bring_up_all(&mut transaction).await;
+                brought_up.err().map(|error| (error, Some(updating.transaction)))
+            }
+            Err(error) => Some((error, None)),
+        };
+        if let Some((error, handled)) = failed {
             // The log's lock is given back before anybody goes on. If that fails, the connection is lost, and the lock with it.
             let _ = self.answered_in_time(async { transaction.rollback().await.map_err(reading) }).await;
-            return Err(Failure::of_views(error));
+            // A handler may have committed before it failed.
+            let undone = match handled {
+                Some(id) => self.is_undone(id).await,
+                None => true,
+            };
+            return Err(Failure::of_views(if undone { error } else { unknown(error) }));
         }
         match timeout(self.answer_timeout, transaction.commit()).await {
             Ok(committed) => committed.map_err(|error| Failure::new(error, error::Asked::Commit))?,
@@ -120,19 +132,24 @@ impl Log {
         // What a view fails on is undone, and the caller's transaction goes on.
         let mut savepoint = connection.begin().await.map_err(reading)?;
         let appended = match self.append_within(&mut savepoint, append).await {
-            Ok(appended) => self.bring_up_append(&mut savepoint, &appended).await.map(|()| appended),
-            Err(error) => Err(error),
-        };
-        match appended {
-            Ok(appended) => {
-                savepoint.commit().await.map_err(reading)?;
-                Ok(appended)
-            }
+            Ok(appended) => appended,
             Err(error) => {
                 // If it can't be undone, the transaction is lost as a whole, and says so to whoever goes on.
                 let _ = savepoint.rollback().await;
-                Err(error)
+                return Err(error);
             }
+        };
+        let brought_up = match self.updating_append(&mut savepoint, &appended).await {
+            Ok(updating) => updating.bring_up_all(&mut savepoint).await,
+            Err(error) => Err(error),
+        };
+        match brought_up {
+            Ok(()) => savepoint.commit().await.map_err(reading).map(|()| appended),
+            // Where a handler has ended the transaction, the savepoint is gone, and who knows what was committed.
+            Err(error) => match savepoint.rollback().await {
+                Ok(()) => Err(error),
+                Err(_) => Err(unknown(error)),
+            },
         }
     }
 
@@ -157,7 +174,11 @@ impl Log {
         Ok(())
     }
 
-    async fn bring_up_batch(&self, transaction: &mut PgConnection, answered: &Answered) -> Result<()> {
+    async fn updating_batch(
+        &self,
+        transaction: &mut PgConnection,
+        answered: &Answered,
+    ) -> Result<Updating<'_>> {
         let before = answered.snapshot.head;
         let ends = answered.verdicts.iter().filter_map(|verdict| match verdict {
             Verdict::Appended(appended) => Some(appended.last),
@@ -165,21 +186,17 @@ impl Log {
         });
         let until = ends.max().unwrap_or(before);
         let limit = Limit::PerStatement(self.inline.limit());
-        let updating = self.updating(transaction, before, until, limit).await?;
-        for view in &self.inline.0 {
-            updating.bring_up(transaction, view).await?;
-        }
-        Ok(())
+        self.updating(transaction, before, until, limit).await
     }
 
-    async fn bring_up_append(&self, transaction: &mut PgConnection, appended: &Appended) -> Result<()> {
+    async fn updating_append(
+        &self,
+        transaction: &mut PgConnection,
+        appended: &Appended,
+    ) -> Result<Updating<'_>> {
         let head = self.head_within(transaction).await?;
         let before = if appended.replayed { head } else { Position::from_raw(appended.first.to_raw() - 1) };
-        let updating = self.updating(transaction, before, head, Limit::AsItIs).await?;
-        for view in &self.inline.0 {
-            updating.bring_up(transaction, view).await?;
-        }
-        Ok(())
+        self.updating(transaction, before, head, Limit::AsItIs).await
     }
 
     /// Makes the view's checkpoint and whatever else it needs, one process at a time.
@@ -244,8 +261,8 @@ impl Log {
         let identifying = self.query(include_str!("sql/begin_views.sql")).bind(limit).fetch_one(transaction);
         let row = self.answered_in_time(async { identifying.await.map_err(reading) }).await?;
         let log_id = LogId::new(row.try_get(0).map_err(reading)?);
-        let id = row.try_get(1).map_err(reading)?;
-        Ok(Updating { log: self, log_id, transaction: id, before, until })
+        let transaction = TransactionId::of(&row, 1)?;
+        Ok(Updating { log: self, log_id, transaction, before, until })
     }
 
     async fn id_within(&self, transaction: &mut PgConnection) -> Result<Uuid> {
@@ -276,7 +293,7 @@ struct Updating<'l> {
     log: &'l Log,
     log_id: LogId,
     /// What tells it from others.
-    transaction: i64,
+    transaction: TransactionId,
     /// What lies behind was appended in it.
     before: Position,
     until: Position,
@@ -296,6 +313,14 @@ impl Begun {
 }
 
 impl Updating<'_> {
+    /// Brings up all views. A handler may have ended the transaction, also where it fails.
+    async fn bring_up_all(&self, connection: &mut PgConnection) -> Result<()> {
+        for view in &self.log.inline.0 {
+            self.bring_up(connection, view).await?;
+        }
+        Ok(())
+    }
+
     /// Applies what the view lacks, and moves its checkpoint.
     async fn bring_up(&self, connection: &mut PgConnection, view: &PostgresInlineView) -> Result<()> {
         let mut begun = self.begin(connection, view).await?;
@@ -403,7 +428,7 @@ impl Updating<'_> {
             .bind(save.events_processed().cast_signed())
             .bind(before.map_or(0, |before| before.resets).cast_signed())
             .bind(self.log.now()?)
-            .bind(self.transaction)
+            .bind(self.transaction.as_i64())
             .bind(before.map_or(Position::START, |before| before.position).to_i64())
             .execute(connection);
         match self.log.answered_in_time(async { putting.await.map_err(reading) }).await {
@@ -430,6 +455,17 @@ impl Updating<'_> {
 fn milliseconds(limit: Duration) -> u128 {
     // 0 would be no limit.
     limit.as_millis().clamp(1, 2_147_483_647)
+}
+
+/// What a view failed with, where nobody can tell that the append is undone.
+fn unknown(error: Error) -> Error {
+    if error.kind() == ErrorKind::OutcomeUnknown {
+        return error;
+    }
+    Error::outcome_unknown(
+        "a view failed, and nobody can tell that the append is undone: the view's handler may have ended the transaction",
+    )
+    .with_source(error)
 }
 
 fn unanswered() -> Error {

@@ -100,22 +100,18 @@ impl PostgresStore {
     ///
     /// A page of events is one transaction; if the handler fails on one of them, nothing of the page is left. The server
     /// ends a transaction that it hears nothing from for longer than the handler's timeout, so that a consumer that was
-    /// paused holds no locks.
+    /// paused holds no locks. Where the consumer's policy sets no timeout, nobody limits the handler, and nobody ends the
+    /// transaction of a consumer that was paused: whoever is to take over waits for it.
     pub fn project(&self, view: impl PostgresView) -> PostgresProjection {
         PostgresProjection { store: self.clone(), view: Arc::new(view) }
     }
-}
-
-impl PostgresProjection {
-    /// How long a transaction may be silent where the consumer sets no timeout.
-    const SILENCE: Duration = Duration::from_secs(60);
 }
 
 #[async_trait]
 impl Sink for PostgresProjection {
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let log = self.store.log()?;
-        let (mut transaction, id) = log.begin_for_handler(delivery.timeout.unwrap_or(Self::SILENCE)).await?;
+        let (mut transaction, id) = log.begin_for_handler(delivery.timeout).await?;
         let mut locked = None;
         match &delivery.record {
             // Before any work: of two instances, one waits here, and is refused when the other has committed.
@@ -214,11 +210,13 @@ pub(crate) fn of_store(error: HandlerError, limit: Option<Duration>) -> HandlerE
         Err(error) => return error,
     };
     let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
-    if let (Some(CANCELLED), Some(timeout)) = (code.as_deref(), limit) {
+    let was_cancelled = code.as_deref() == Some(CANCELLED);
+    if let (true, Some(timeout)) = (was_cancelled, limit) {
         return HandlerTimedOut { timeout }.into();
     }
     let error = reading(error);
-    if error.kind() == ErrorKind::Unavailable {
+    // What is cancelled would be cancelled again: whoever tries again should count.
+    if error.kind() == ErrorKind::Unavailable && !was_cancelled {
         return error.into();
     }
     // The server's own words say more than the kind; payloads are cut out of them already.

@@ -30,7 +30,7 @@ impl PostgresStore {
     /// # Errors
     /// As for `EventStore::append`; `InvalidInput` also if the transaction's isolation level is not READ COMMITTED (its
     /// snapshot would be older than the lock, and duplicates would get in), or if the transaction has failed already.
-    /// The outcome is the transaction's: `OutcomeUnknown` only if a view's handler has ended it.
+    /// The outcome is the transaction's: `OutcomeUnknown` only if a view's handler has ended it, or may have.
     pub async fn append_in(
         &self,
         transaction: &mut Transaction<'_, Postgres>,

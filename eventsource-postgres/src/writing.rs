@@ -7,6 +7,7 @@ use eventsource_core::{Error, Result, to_microseconds};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Executor as _, Postgres, Row as _, Transaction};
+use tokio::time::{sleep, timeout};
 
 use crate::connection::begin;
 use crate::error::{Asked, Failure, reading};
@@ -27,28 +28,30 @@ impl Log {
     /// As [`begin`](Self::begin); the server ends it if nothing is heard from it for `limit`, so that a client that
     /// was paused holds no lock for ever, and cancels statements that take longer.
     pub(crate) async fn begin_limited(&self, limit: Duration) -> Result<Transaction<'static, Postgres>> {
-        self.begin_asking(&format!("SELECT {LIMITS}"), limit).await.map(|(transaction, _)| transaction)
+        self.begin_asking(&format!("SELECT {LIMITS}"), Some(limit)).await.map(|(transaction, _)| transaction)
     }
 
-    /// As [`begin_limited`](Self::begin_limited), for a handler, which may end the transaction; with what tells this one
-    /// from others.
+    /// As [`begin_limited`](Self::begin_limited), for a handler, which may end the transaction, and may take as long as it
+    /// likes where there is no limit; with what tells this transaction from others.
     pub(crate) async fn begin_for_handler(
         &self,
-        limit: Duration,
+        limit: Option<Duration>,
     ) -> Result<(Transaction<'static, Postgres>, TransactionId)> {
         let (transaction, row) =
             self.begin_asking(&format!("SELECT txid_current(), {LIMITS}"), limit).await?;
-        Ok((transaction, TransactionId(row.try_get(0).map_err(reading)?)))
+        Ok((transaction, TransactionId::of(&row, 0)?))
     }
 
     async fn begin_asking(
         &self,
         sql: &str,
-        limit: Duration,
+        limit: Option<Duration>,
     ) -> Result<(Transaction<'static, Postgres>, PgRow)> {
         let mut transaction =
             begin(&self.pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(reading)?;
-        let limit = format!("{}ms", limit.as_millis().clamp(1, 2_147_483_647));
+        // 0 is no limit.
+        let limit = limit.map_or(0, |limit| limit.as_millis().clamp(1, 2_147_483_647));
+        let limit = format!("{limit}ms");
         let asking = self.query(sql).bind(&self.lock_timeout).bind(limit);
         let row = asking.fetch_one(&mut *transaction).await.map_err(reading)?;
         Ok((transaction, row))
@@ -68,6 +71,30 @@ impl Log {
         if self.is_within(connection, id).await? { Ok(()) } else { Err(has_ended_it()) }
     }
 
+    /// Whether it is certain that nothing of a transaction is left, and nothing will be: it was rolled back, whoever did
+    /// it. Nothing of the store's may be under way in it any more; if its connection was lost, the server may still be
+    /// about to end it.
+    pub(crate) async fn is_undone(&self, id: TransactionId) -> bool {
+        const PAUSE: Duration = Duration::from_millis(10);
+        let ended = async {
+            loop {
+                match self.status(id).await.ok().flatten().as_deref() {
+                    Some("aborted") => return true,
+                    // It has the log's lock: nobody could append meanwhile.
+                    Some("in progress") => sleep(PAUSE).await,
+                    _ => return false,
+                }
+            }
+        };
+        timeout(self.answer_timeout, ended).await.unwrap_or(false)
+    }
+
+    async fn status(&self, id: TransactionId) -> sqlx::Result<Option<String>> {
+        // As one message: outside a transaction, a pooler may send each to another server.
+        let asking = sqlx::raw_sql(AssertSqlSafe(format!("SELECT txid_status({})", id.0)));
+        self.pool.fetch_one(asking).await?.try_get(0)
+    }
+
     /// A statement in which `{schema}` stands for the log's.
     pub(crate) fn query(&self, sql: &str) -> Query<'static, Postgres, PgArguments> {
         sqlx::query(AssertSqlSafe(self.schema.fill_in(sql))).persistent(self.is_preparing())
@@ -84,6 +111,11 @@ impl Log {
 pub(crate) struct TransactionId(i64);
 
 impl TransactionId {
+    /// What `txid_current()` says, in a column.
+    pub(crate) fn of(row: &PgRow, column: usize) -> Result<Self> {
+        row.try_get(column).map(Self).map_err(reading)
+    }
+
     pub(crate) fn as_i64(self) -> i64 {
         self.0
     }

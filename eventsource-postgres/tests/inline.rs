@@ -38,6 +38,20 @@ impl PostgresView for Notes {
         let sql = match event.event_type().as_str() {
             "Commits" => "COMMIT",
             "RollsBack" => "ROLLBACK",
+            "CommitsAndErrs" => "COMMIT; SELECT 1 / 0",
+            "CommitsAndErrsInNext" => "COMMIT; BEGIN; SELECT 1 / 0",
+            "CommitsAndPanics" => {
+                sqlx::raw_sql("COMMIT").execute(connection).await?;
+                panic!("as the event says");
+            }
+            "CommitsAndWaits" => {
+                sqlx::raw_sql("COMMIT").execute(connection).await?;
+                std::future::pending::<()>().await;
+                return Ok(());
+            }
+            "CommitsAndDies" => "COMMIT; SELECT pg_terminate_backend(pg_backend_pid())",
+            "Dies" => "SELECT pg_terminate_backend(pg_backend_pid())",
+            "RollsBackAndErrs" => "ROLLBACK; SELECT 1 / 0",
             "Sleeps" => "SELECT pg_sleep(60)",
             "Errs" => "SELECT 1 / 0",
             "Fails" => return Err("as the event says".into()),
@@ -101,6 +115,55 @@ async fn a_handler_that_ends_the_transaction_is_found_out() {
         assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error:?}");
         assert!(error.to_string().contains("notes"), "{error}");
         assert_eq!(store.head().await.unwrap().to_raw(), stays);
+        store.close().await.unwrap();
+    }
+}
+
+/// What commits the append, and fails then.
+const COMMIT_AND_FAIL: [&str; 5] =
+    ["CommitsAndErrs", "CommitsAndErrsInNext", "CommitsAndPanics", "CommitsAndWaits", "CommitsAndDies"];
+
+/// Nobody may be told that nothing was written where it was.
+#[tokio::test]
+async fn what_a_handler_has_committed_before_it_failed_is_not_refused() {
+    for bad in COMMIT_AND_FAIL {
+        let config = keeping(config(&bad.to_lowercase()).await, Duration::from_secs(1)).max_connections(1);
+        let store = PostgresStore::connect(config).await.unwrap();
+        let error = store.append(one(bad)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{bad}: {error:?}");
+        assert_eq!(store.head().await.unwrap().to_raw(), 1, "{bad}");
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_handler_has_committed_of_a_batch_is_not_refused() {
+    for (name, bad) in [("batch_errs", "Errs"), ("batch_secret", "ErrsInSecret"), ("batch_waits", "Waits")] {
+        let config = keeping(config(name).await, Duration::from_secs(1));
+        let store = PostgresStore::connect(config).await.unwrap();
+        let answers = join_all(["Commits", bad].map(|each| store.append(one(each)))).await;
+        assert_eq!(store.head().await.unwrap().to_raw(), 2, "they were one batch");
+        for answer in answers {
+            let error = answer.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{bad}: {error:?}");
+        }
+        store.close().await.unwrap();
+    }
+}
+
+/// Whoever may decide again is told so, where that is certain.
+#[tokio::test]
+async fn what_is_undone_is_told_as_such_whatever_the_handler_did() {
+    for (name, bad, kind) in [
+        ("rolls_back_and_errs", "RollsBackAndErrs", ErrorKind::Refused),
+        ("dies", "Dies", ErrorKind::Unavailable),
+    ] {
+        let config = keeping(config(name).await, Duration::from_secs(30)).max_connections(1);
+        let store = PostgresStore::connect(config).await.unwrap();
+        let error = store.append(one(bad)).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{bad}: {error:?}");
+        assert_eq!(store.head().await.unwrap().to_raw(), 0, "{bad}");
+        store.append(one("Good")).await.unwrap();
         store.close().await.unwrap();
     }
 }
@@ -191,7 +254,14 @@ async fn a_callers_transaction_goes_on_after_a_refusal() {
 /// The transaction's end is the caller's to know, unless a handler has taken it away.
 #[tokio::test]
 async fn a_handler_that_ends_a_callers_transaction_is_found_out() {
-    for (name, bad, stays) in [("caller_commits", "Commits", 1), ("caller_rolls_back", "RollsBack", 0)] {
+    let ends = [
+        ("caller_commits", "Commits", 1),
+        ("caller_rolls_back", "RollsBack", 0),
+        ("caller_commits_and_errs", "CommitsAndErrs", 1),
+        ("caller_errs_in_next", "CommitsAndErrsInNext", 1),
+        ("caller_rolls_back_and_errs", "RollsBackAndErrs", 0),
+    ];
+    for (name, bad, stays) in ends {
         let config = keeping(config(name).await, Duration::from_secs(30)).max_connections(1);
         let store = PostgresStore::connect(config).await.unwrap();
         let mut transaction = store.pool().begin().await.unwrap();

@@ -4,11 +4,13 @@
 
 mod support;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use eventsource_core::{
     CheckpointSave, CheckpointStore, ConsumerName, DeadLetterQuery, DeadLetters, Delivery, DeliveryFailure,
-    EventStore, EventStoreExt, Filter, HandlerError, LogIdentity, NewDeadLetter, Purpose, Record,
-    RecordedEvent, Sink,
+    EventStore, EventStoreExt, Filter, HandlerError, HandlerTimedOut, LogIdentity, NewDeadLetter, Purpose,
+    Record, RecordedEvent, Sink,
 };
 use eventsource_postgres::{PostgresStore, PostgresView};
 use sqlx::PgConnection;
@@ -109,4 +111,75 @@ async fn no_checkpoint_is_handed_over_where_a_switch_ends_the_transaction() {
         assert_eq!(store.load_checkpoint(&to).await.unwrap(), None, "{ends}");
         store.close().await.unwrap();
     }
+}
+
+/// Waits as long as the server lets it, or longer, as its events' types say.
+struct Lasts;
+
+#[async_trait]
+impl PostgresView for Lasts {
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        event: &RecordedEvent,
+        _purpose: Purpose,
+    ) -> Result<(), HandlerError> {
+        if event.event_type().as_str() == "Cancelled" {
+            // As an administrator's `pg_cancel_backend` would.
+            sqlx::raw_sql("SET LOCAL statement_timeout = 50").execute(&mut *connection).await?;
+            sqlx::raw_sql("SELECT pg_sleep(60)").execute(connection).await?;
+            return Ok(());
+        }
+        self.switch(connection).await
+    }
+
+    async fn switch(&self, connection: &mut PgConnection) -> Result<(), HandlerError> {
+        for limit in ["statement_timeout", "idle_in_transaction_session_timeout"] {
+            let setting: String = sqlx::query_scalar("SELECT current_setting($1)")
+                .bind(limit)
+                .fetch_one(&mut *connection)
+                .await?;
+            if setting != "0" {
+                return Err(format!("{limit} is {setting}").into());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_server_limits_no_handler_that_has_no_timeout() {
+    let (store, events, save) = log_of_one("lasts", "no_timeout").await;
+    let sink = store.project(Lasts);
+    let record = Record::Checkpoint(save.clone());
+    let delivery = Delivery { events, record, purpose: Purpose::Live, timeout: None };
+    sink.deliver(&delivery).await.unwrap();
+    let stored = store.load_checkpoint(save.consumer()).await.unwrap().expect("it is saved");
+    let record =
+        Record::Switch { from: CheckpointSave::following(&stored), to: ConsumerName::new("live").unwrap() };
+    let switch = Delivery { events: Vec::new(), record, purpose: Purpose::Rebuild, timeout: None };
+    sink.deliver(&switch).await.unwrap();
+    let limited = Delivery { timeout: Some(Duration::from_secs(30)), ..switch };
+    assert!(format!("{:?}", sink.deliver(&limited).await.unwrap_err()).contains("timeout is 30s"));
+    store.close().await.unwrap();
+}
+
+/// The store would be asked again without end, and the failure policy never.
+#[tokio::test]
+async fn a_statement_that_is_cancelled_is_the_handlers_failure_whatever_its_timeout() {
+    let store = store("cancelled").await;
+    store.append(one("Cancelled")).await.unwrap();
+    let events = store.query(&Filter::all()).await.unwrap().events;
+    let first = CheckpointSave::first(ConsumerName::new("ending").unwrap(), store.log_id().await.unwrap());
+    let save = events.iter().fold(first, CheckpointSave::past);
+    for timeout in [None, Some(Duration::from_secs(30))] {
+        let record = Record::Checkpoint(save.clone());
+        let delivery = Delivery { events: events.clone(), record, purpose: Purpose::Live, timeout };
+        let error = store.project(Lasts).deliver(&delivery).await.unwrap_err();
+        let DeliveryFailure::Event { index: 0, error } = error.cause else {
+            panic!("{timeout:?}: {error:?}")
+        };
+        assert_eq!(error.is::<HandlerTimedOut>(), timeout.is_some(), "{error:?}");
+    }
+    store.close().await.unwrap();
 }

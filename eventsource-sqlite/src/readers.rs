@@ -169,3 +169,33 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use eventsource_core::{EventStore as _, Position};
+
+    use super::*;
+    use crate::SqliteStore;
+
+    async fn reads_after_panics(config: SqliteConfig) -> Result<()> {
+        let readers = config.readers;
+        let store = SqliteStore::open(config).await?;
+        for _ in 0..=readers {
+            let read: Result<()> = store.read(|_| panic!("a read that panics")).await;
+            let error = read.expect_err("it panicked");
+            assert!(error.is_retryable() && !error.is_closed(), "{error:?}");
+            assert_eq!(store.head().await?, Position::START);
+        }
+        assert_eq!(store.pool_statistics().in_use, 0);
+        store.close().await?;
+        assert!(store.head().await.expect_err("the store is closed").is_closed());
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_read_that_panics_fails_alone() -> Result<()> {
+        let directory = tempfile::tempdir().map_err(|error| Error::backend(error.to_string()))?;
+        reads_after_panics(SqliteConfig::file(directory.path().join("events.db")).readers(2)).await?;
+        reads_after_panics(SqliteConfig::in_memory()).await
+    }
+}

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
@@ -130,7 +131,7 @@ impl SqliteStore {
         self.shared.writer.len()
     }
 
-    /// Runs `job` on a connection that is free.
+    /// Runs `job` on a connection that is free. If it panics, that fails this read, and no other.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -138,7 +139,11 @@ impl SqliteStore {
         let (answer, answered) = oneshot::channel();
         let job: ReadJob = Box::new(move |connection| {
             // If the future was dropped, nobody asks any more.
-            let result = (!answer.is_closed()).then(|| connection.and_then(job));
+            let read = |connection| {
+                let read = catch_unwind(AssertUnwindSafe(|| job(connection)));
+                read.unwrap_or_else(|_| Err(Error::unavailable("what was to read panicked")))
+            };
+            let result = (!answer.is_closed()).then(|| connection.and_then(read));
             Box::new(move |fate| {
                 let told = |result: Result<T>| fate.map_err(Undurable::of_read).and(result);
                 drop(result.map(|result| answer.send(told(result))));
@@ -148,7 +153,8 @@ impl SqliteStore {
             Some(readers) => readers.send(job).await?,
             None => self.shared.writer.send(Job::Read(job), 1).await?,
         }
-        answered.await.map_err(|_| Error::closed("the thread that was to read has ended"))?
+        // Others may go on; if not, the next read learns that the store is closed.
+        answered.await.map_err(|_| Error::unavailable("the thread that was to read has ended"))?
     }
 
     /// Runs `work` in a transaction of its own on the writer's connection, and commits if it says so. Whatever it fails
@@ -337,7 +343,7 @@ fn write(
     };
     let done = committer.run(&connection, &flusher);
     for reader in readers {
-        // A reader that panicked has told its caller; nothing of it is left.
+        // A reader that panicked has told its caller, by giving no answer.
         let _ = reader.join();
     }
     // Whoever still waits is told.

@@ -168,6 +168,30 @@ pub async fn a_handler_whose_own_store_is_closed_refuses_its_append_only(cx: Cx)
     refuses_its_append_only(cx, "Closed").await
 }
 
+/// A handler must not end the transaction. If it does, and fails then, nobody may be told that nothing was written where it
+/// was: not its own caller, and none of those whose appends went with it.
+pub async fn what_a_handler_has_committed_is_not_refused(cx: Cx) -> CaseResult {
+    for bad in ["Commit", "CommitAndFail", "CommitAndPanic"] {
+        let cx = kept(&cx).await?;
+        cx.store().append(Append::events(events(1))).await?;
+        let append = |number| {
+            let types = ["Good", "Good", bad, "Poison"];
+            Append::to_stream(stream(), NoStream, [event(types[number % types.len()])])
+        };
+        let appends: Vec<_> = (0..12).map(append).collect();
+        for (append, answer) in appends.iter().zip(race(cx.store(), appends.clone()).await) {
+            let stream = append.parts()[0].stream().expect("it is to a stream");
+            let stored = cx.store().stream_version(stream).await?.is_some();
+            match answer {
+                Ok(_) => assert!(stored, "it was acknowledged"),
+                Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {}
+                Err(error) => assert!(!stored, "{error:?}"),
+            }
+        }
+    }
+    Ok(())
+}
+
 pub async fn a_refused_append_leaves_the_view_as_it_was(cx: Cx) -> CaseResult {
     let cx = kept(&cx).await?;
     let stream = stream();

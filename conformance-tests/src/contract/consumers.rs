@@ -161,6 +161,7 @@ macro_rules! __contract_consumers {
             an_append_whose_handler_ends_the_transaction_is_not_acknowledged,
             a_handler_whose_own_store_is_closed_refuses_its_append_only,
             a_refused_append_leaves_the_view_as_it_was,
+            what_a_handler_has_committed_is_not_refused,
             a_repeated_append_is_applied_once,
             an_inline_view_misses_nothing_that_others_appended,
             a_repeat_of_what_others_appended_is_in_the_view,

@@ -85,6 +85,14 @@ impl PostgresView for List {
                 sqlx::raw_sql("COMMIT").execute(connection).await?;
                 Ok(())
             }
+            "CommitAndFail" => {
+                sqlx::raw_sql("COMMIT").execute(connection).await?;
+                Err("it has committed".into())
+            }
+            "CommitAndPanic" => {
+                sqlx::raw_sql("COMMIT").execute(connection).await?;
+                panic!("it has committed")
+            }
             _ => Ok(()),
         }
     }

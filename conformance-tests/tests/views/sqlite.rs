@@ -75,6 +75,14 @@ impl SqliteView for List {
                 drop(transaction.execute_batch("COMMIT"));
                 Ok(())
             }
+            "CommitAndFail" => {
+                drop(transaction.execute_batch("COMMIT"));
+                Err("it has committed".into())
+            }
+            "CommitAndPanic" => {
+                drop(transaction.execute_batch("COMMIT"));
+                panic!("it has committed")
+            }
             _ => Ok(()),
         }
     }
