@@ -323,6 +323,19 @@ impl Run<'_> {
         Ok(false)
     }
 
+    /// The consumer's own store is closed. One that can't flush any more says so only when it is asked.
+    async fn closed_for(&self, error: &HandlerError) -> Option<Error> {
+        let store = &self.pump.store;
+        if let Err(closed) = store.check_open() {
+            return Some(closed);
+        }
+        let found_closed = error.downcast_ref::<Error>().is_some_and(Error::is_closed);
+        if !found_closed {
+            return None;
+        }
+        store.events.head().await.err().filter(Error::is_closed)
+    }
+
     /// The handler failed on the next event, which was alone.
     async fn failed(&mut self, page: &mut Page, error: HandlerError, delay: Option<Duration>) -> Delivered {
         page.attempts += 1;
@@ -332,10 +345,9 @@ impl Run<'_> {
         let text = WithCauses(&*error).to_string();
         tracing::warn!(consumer = %name, event = %event.id(), position = %event.position(), attempt = page.attempts, "the handler failed");
         // It may have failed because of that, and nothing could be recorded of it.
-        let error = match store.check_open() {
-            Ok(()) => error,
-            Err(closed) => return Err(Left::Failed(closed.with_source(error))),
-        };
+        if let Some(closed) = self.closed_for(&error).await {
+            return Err(Left::Failed(closed.with_source(error)));
+        }
         if page.attempts < settings.policy.attempts {
             control.update(|status| status.state = State::Retrying);
             return self.pump.pause(delay.unwrap_or_default()).await;

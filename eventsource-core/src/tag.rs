@@ -32,10 +32,11 @@ impl Tag {
     /// The tag `key:value`. The value is anything that displays: text, a number, a UUID.
     ///
     /// # Errors
-    /// `InvalidInput` if key or value is empty, if the value can't be displayed, if the key contains a colon, if there is a NUL character, or if the
+    /// `InvalidInput` if key or value is empty, if they can't be displayed, if the key contains a colon, if there is a NUL character, or if the
     /// whole is longer than [`MAX_BYTES`](Self::MAX_BYTES).
     pub fn new(key: impl fmt::Display, value: impl fmt::Display) -> Result<Self> {
-        let mut text = key.to_string();
+        let mut text = String::new();
+        write!(text, "{key}").map_err(|_| Error::invalid_input("a tag's key can't be displayed"))?;
         if text.contains(':') {
             return Err(Error::invalid_input("a tag's key never contains a colon"));
         }

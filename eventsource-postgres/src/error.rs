@@ -192,7 +192,8 @@ fn meaning(code: &str) -> (ErrorKind, &'static str) {
     match code {
         "55P03" => (Unavailable, "another writer held the log for longer than the lock timeout"),
         "57014" => (Unavailable, "the server cancelled the statement"),
-        "25P03" | "25P04" => (Unavailable, "the server ended the transaction: it was open for too long"),
+        // To try again what took too long takes as long again.
+        "25P03" | "25P04" => (Backend, "the server ended the transaction: it was open for too long"),
         "40001" | "40P01" | "40003" => (Unavailable, "the transaction lost against a concurrent one"),
         "25006" => (Unavailable, "the server takes no writes: it is a standby or read-only"),
         "25P02" => (InvalidInput, "the transaction has failed already and can only be rolled back"),
@@ -262,18 +263,17 @@ mod tests {
 
     #[test]
     fn every_row_of_the_table() {
-        for code in [
-            "55P03", "57014", "25P03", "25P04", "40001", "40P01", "25006", "53100", "53200", "53300",
-            "08006", "57P01",
-        ] {
+        for code in ["55P03", "57014", "40001", "40P01", "25006", "53100", "53200", "53300", "08006", "57P01"]
+        {
             assert_eq!(kind(code), ErrorKind::Unavailable, "{code}");
         }
         for code in ["25P02", "22P02", "22P05", "54000"] {
             assert_eq!(kind(code), ErrorKind::InvalidInput, "{code}");
         }
-        for code in
-            ["26000", "42P05", "42P01", "42703", "42883", "3F000", "42501", "3D000", "28P01", "23514", ""]
-        {
+        for code in [
+            "25P03", "25P04", "26000", "42P05", "42P01", "42703", "42883", "3F000", "42501", "3D000",
+            "28P01", "23514", "",
+        ] {
             assert_eq!(kind(code), ErrorKind::Backend, "{code}");
         }
         for code in ["XX001", "XX002"] {

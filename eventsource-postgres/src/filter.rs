@@ -212,9 +212,13 @@ impl<V: Values> Branches<'_, V> {
             // Said aloud: some of these indexes hold no NULLs, and the planner can't tell it from a row comparison.
             conditions.push(format!("{column} IS NOT NULL"));
         }
-        let equals = if leads.is_some() || is_led_by_tag && has_payload { LOOKED_AT } else { LOOKED_UP };
+        let equals = if leads.is_some() || is_led_by_tag { LOOKED_AT } else { LOOKED_UP };
         self.scope(filter, equals, leads, &mut conditions)?;
-        if leads != Some(EVENT_TYPE) {
+        if leads == Some(AGGREGATE_TYPE) && !types.is_empty() {
+            let mut looked_at = Vec::new();
+            self.event_types(types, &mut looked_at)?;
+            conditions.push(format!("({}) IS TRUE", all_of(&looked_at)));
+        } else if leads != Some(EVENT_TYPE) {
             self.event_types(types, &mut conditions)?;
         }
         if let Some(item) = item {
@@ -232,7 +236,8 @@ impl<V: Values> Branches<'_, V> {
             (Some(tenant), [], _) => Some((TENANT, self.values.uuid(tenant.as_uuid())?)),
             // An event type is a part of what its aggregate type has.
             (None, [one], _) => Some((EVENT_TYPE, self.values.text(one.as_str())?)),
-            (None, [], Some(name)) => Some((AGGREGATE_TYPE, self.values.text(name.as_str())?)),
+            // More types than get a branch each.
+            (None, [] | [_, _, ..], Some(name)) => Some((AGGREGATE_TYPE, self.values.text(name.as_str())?)),
             _ => None,
         })
     }

@@ -43,12 +43,17 @@ fn appends(number: usize) -> Vec<Append> {
         // By generated SQL.
         Filter::any_of([tag().all_payload("customer_id", 7).unwrap()]).unwrap(),
         Filter::any_of([tag()]).unwrap().in_stream(order()),
+        Filter::any_of([tag()]).unwrap().of_aggregate_type(AggregateType::new("Order").unwrap()),
         // As a tenant's view has them; everything bulky is this tenant's.
         Filter::any_of([tag()]).unwrap().in_tenant(bulky()),
         Filter::any_of([tag().tag("bulk", "1").unwrap()]).unwrap().in_tenant(bulky()),
         Filter::any_of([tag().event_types(["Type0", "Type1"]).unwrap()]).unwrap().in_tenant(bulky()),
         Filter::event_types([format!("Nowhere{number}")]).unwrap().in_tenant(bulky()),
         Filter::all().in_stream(order()).in_tenant(bulky()),
+        Filter::any_of([tag()])
+            .unwrap()
+            .of_aggregate_type(AggregateType::new("Order").unwrap())
+            .in_tenant(bulky()),
         Filter::any_of([tag().all_payload("customer_id", 7).unwrap()]).unwrap().in_tenant(bulky()),
         Filter::all().in_tenant(TenantId::new(Uuid::now_v7()).unwrap()),
     ];
@@ -151,6 +156,10 @@ async fn a_page_is_read_by_index_whatever_the_filter() {
         Filter::event_types(["Type1"]).unwrap().in_tenant(bulky()),
         Filter::event_types(["Nowhere"]).unwrap().in_tenant(bulky()),
         Filter::tagged("unit", "9").unwrap().in_tenant(bulky()),
+        Filter::tagged("unit", "9").unwrap().of_aggregate_type(AggregateType::new("Order").unwrap()),
+        Filter::event_types((0..9).map(|number| format!("Nowhere{number}")))
+            .unwrap()
+            .of_aggregate_type(AggregateType::new("Elsewhere").unwrap()),
         Filter::event_types(["Type2"]).unwrap(),
         Filter::all().in_tenant(bulky()),
         Filter::all().of_aggregate_type(AggregateType::new("Order").unwrap()),
