@@ -360,9 +360,13 @@ const LOOKED_AT: &str = "IS NOT DISTINCT FROM";
 /// Whether a page's plan depends on the values: of several tags, of a payload and a type, of a tenant and a type, the rarest
 /// is to lead, and only statistics know which it is. A statement that is kept would soon have a plan for any values.
 pub(crate) fn is_planned_by_value(filter: &Filter) -> bool {
-    let has_tenant = filter.scope().tenant().is_some();
+    let scope = filter.scope();
     let several = |item: &FilterItem| {
-        item.tag_set().len() > 1 || has_payload(item) || has_tenant && !item.event_type_set().is_empty()
+        let has_types = !item.event_type_set().is_empty();
+        let has_scope = scope.tenant().is_some() || scope.aggregate_type().is_some();
+        item.tag_set().len() > 1
+            || has_payload(item) && (has_types || has_scope || !item.tag_set().is_empty())
+            || has_types && scope.tenant().is_some()
     };
     filter.scope().stream().is_none() && filter.items().is_some_and(|items| items.iter().any(several))
 }

@@ -32,6 +32,7 @@ async fn main() -> ExitCode {
         "eventsource-sqlite" => perform::<Ours<sqlite::Sqlite>>(&task).await,
         "eventsource-postgres" if by_payload => perform::<Ours<postgres::PostgresWithIndex>>(&task).await,
         "eventsource-postgres" => perform::<Ours<postgres::Postgres>>(&task).await,
+        "eventsource-postgres-pipelined" => perform::<Ours<postgres::PostgresPipelined>>(&task).await,
         "limit-memory" => perform::<MemoryLimit>(&task).await,
         "limit-sqlite" => perform::<SqliteLimit>(&task).await,
         "limit-postgres-insert" => perform::<InsertLimit>(&task).await,

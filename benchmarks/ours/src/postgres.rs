@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use common::{Failure, View, broken};
 use eventsource_consumers::Consumer;
 use eventsource_core::{Filter, HandlerError, Purpose, RecordedEvent, Result};
-use eventsource_postgres::{PayloadIndex, PostgresConfig, PostgresStore, PostgresView};
+use eventsource_postgres::{CommitMode, PayloadIndex, PostgresConfig, PostgresStore, PostgresView};
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::log::Backend;
@@ -18,6 +18,9 @@ pub(crate) struct PostgresWithIndex;
 
 /// With an outbox for all events.
 pub(crate) struct PostgresWithOutbox;
+
+/// With the log's lock let go before the flush.
+pub(crate) struct PostgresPipelined;
 
 /// How it is configured.
 trait Configured: Send + Sync + 'static {
@@ -39,6 +42,12 @@ impl Configured for PostgresWithIndex {
 impl Configured for PostgresWithOutbox {
     fn config(place: &str) -> Result<PostgresConfig> {
         Ok(Postgres::config(place)?.outbox(Filter::all()))
+    }
+}
+
+impl Configured for PostgresPipelined {
+    fn config(place: &str) -> Result<PostgresConfig> {
+        Ok(Postgres::config(place)?.commit(CommitMode::Pipelined))
     }
 }
 

@@ -202,6 +202,15 @@ pub(crate) const SYSTEMS: &[System] = &[
                (`PayloadIndex::Keys([\"customer\"])`)",
     },
     System {
+        name: "eventsource-postgres-pipelined",
+        backend: Backend::Postgres,
+        role: Role::Ours,
+        program: Program::Ours,
+        largest: 10 * MILLION,
+        filling: Filling::Batches(1_000),
+        note: "with `CommitMode::Pipelined`, as its documentation advises for many processes and slow commits",
+    },
+    System {
         name: "postgres-es",
         backend: Backend::Postgres,
         role: Role::Peer,
@@ -313,6 +322,9 @@ impl System {
         let (workload, size) = (cell.workload, cell.store_size());
         if self.program == Program::None {
             return Some(self.note.to_owned());
+        }
+        if self.name == "eventsource-postgres-pipelined" && workload != Workload::AppendProcesses {
+            return Some("it differs where many processes append".to_owned());
         }
         match (workload, self.backend) {
             (_, Backend::Memory) if cell.flush > 0 => Some("nothing is flushed".to_owned()),
