@@ -1,8 +1,9 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use eventsource_core::{
-    Append, Appended, Capabilities, Changes, EventStore, Filter, Page, Position, ReadOptions, Result,
+    Append, Appended, Capabilities, Changes, Error, EventStore, Filter, Page, Position, ReadOptions, Result,
     StreamId, Version,
 };
 use tokio::sync::watch;
@@ -17,18 +18,31 @@ pub(crate) struct Watched {
     allowed: Arc<watch::Sender<usize>>,
     /// How many events came back.
     read: Arc<watch::Sender<usize>>,
+    /// Whether nothing is answered any more, though nobody has closed it.
+    broken: Arc<AtomicBool>,
 }
 
 impl Watched {
     pub(crate) fn new(store: Arc<dyn EventStore>) -> Self {
         let (begun, allowed, read) =
             (watch::Sender::new(Vec::new()), watch::Sender::new(usize::MAX), watch::Sender::new(0));
-        Self { store, begun: Arc::new(begun), allowed: Arc::new(allowed), read: Arc::new(read) }
+        let (begun, allowed, read) = (Arc::new(begun), Arc::new(allowed), Arc::new(read));
+        Self { store, begun, allowed, read, broken: Arc::default() }
     }
 
     /// Lets so many pages be read in all, and no more.
     pub(crate) fn allow(&self, pages: usize) {
         self.allowed.send_replace(pages);
+    }
+
+    /// From now on the log is answered for as by a store that can't flush any more: its changes go on, and all else says that
+    /// it is closed.
+    pub(crate) fn break_for_good(&self) {
+        self.broken.store(true, Ordering::SeqCst);
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.broken.load(Ordering::SeqCst) { Err(Error::closed("it is broken")) } else { Ok(()) }
     }
 
     /// Behind which positions pages were asked for.
@@ -57,10 +71,12 @@ impl Watched {
 #[deny(clippy::missing_trait_methods)]
 impl EventStore for Watched {
     async fn append(&self, append: Append) -> Result<Appended> {
+        self.check()?;
         self.store.append(append).await
     }
 
     async fn read_page(&self, filter: &Filter, options: &ReadOptions) -> Result<Page> {
+        self.check()?;
         if options.until_position().is_some() {
             return self.store.read_page(filter, options).await;
         }
@@ -73,10 +89,12 @@ impl EventStore for Watched {
     }
 
     async fn head(&self) -> Result<Position> {
+        self.check()?;
         self.store.head().await
     }
 
     async fn stream_version(&self, stream: &StreamId) -> Result<Option<Version>> {
+        self.check()?;
         self.store.stream_version(stream).await
     }
 

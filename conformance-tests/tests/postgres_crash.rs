@@ -6,7 +6,7 @@ mod trial;
 
 use std::time::Duration;
 
-use conformance_tests::witness::Property;
+use conformance_tests::witness::{Property, Summary, Verdict};
 use eventsource_postgres::CommitMode;
 use sqlx::{Connection, Executor, PgConnection};
 use test_servers::{LocalPostgresBuilder, Postgres};
@@ -117,12 +117,7 @@ async fn the_witness_sees_readers_that_are_ahead_of_the_durable_log() -> Result 
         PgConnection::connect(&trial.url).await?.execute("UPDATE log SET pipelined = false").await?;
         trial.run()?;
         trial.let_them_append(20).await;
-        // Nobody appends again what is lost: it might come to lie where it was.
-        trial.is_over();
-        trial.cut_the_power().await?;
-        trial.stop().await;
-        trial.server.start().await?;
-        if let Err(verdict) = trial.judge(&trial.url).await? {
+        if let Err(verdict) = judged_after_a_power_cut(&mut trial).await? {
             assert!(verdict.breaks(Property::HeadIsAnEvent), "{verdict}");
             assert!(!verdict.breaks(Property::AcknowledgedIsStored), "{verdict}");
             return Ok(());
@@ -141,14 +136,20 @@ async fn the_witness_sees_acknowledgements_that_are_ahead_of_the_durable_log() -
             Trial::begin(&format!("acknowledged_{attempt}"), server, CommitMode::Pipelined).await?;
         trial.run()?;
         trial.let_them_append(100).await;
-        trial.is_over();
-        trial.cut_the_power().await?;
-        trial.stop().await;
-        trial.server.start().await?;
-        if let Err(verdict) = trial.judge(&trial.url).await? {
+        if let Err(verdict) = judged_after_a_power_cut(&mut trial).await? {
             assert!(verdict.breaks(Property::AcknowledgedIsStored), "{verdict}");
             return Ok(());
         }
     }
     Err("nothing that was acknowledged is gone".into())
+}
+
+/// Cuts the power, for good, and lets the witness judge what is left.
+async fn judged_after_a_power_cut(trial: &mut Trial) -> Result<std::result::Result<Summary, Verdict>> {
+    // Nobody appends again what is lost: it might come to lie where it was.
+    trial.is_over();
+    trial.cut_the_power().await?;
+    trial.stop().await;
+    trial.server.start().await?;
+    trial.judge(&trial.url).await
 }

@@ -64,6 +64,3 @@ pub(crate) async fn behind(
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

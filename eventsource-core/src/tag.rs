@@ -32,8 +32,8 @@ impl Tag {
     /// The tag `key:value`. The value is anything that displays: text, a number, a UUID.
     ///
     /// # Errors
-    /// `InvalidInput` if key or value is empty, if they can't be displayed, if the key contains a colon, if there is a NUL character, or if the
-    /// whole is longer than [`MAX_BYTES`](Self::MAX_BYTES).
+    /// `InvalidInput` if key or value is empty or can't be displayed, if the key contains a colon, if there is a NUL
+    /// character, or if the whole is longer than [`MAX_BYTES`](Self::MAX_BYTES).
     pub fn new(key: impl fmt::Display, value: impl fmt::Display) -> Result<Self> {
         let mut text = String::new();
         write!(text, "{key}").map_err(|_| Error::invalid_input("a tag's key can't be displayed"))?;
@@ -130,5 +130,28 @@ impl fmt::Display for Tag {
 impl fmt::Debug for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    /// Shows a part of itself, and fails.
+    struct Torn;
+
+    impl fmt::Display for Torn {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a part")?;
+            Err(fmt::Error)
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_displayed_is_no_tag() {
+        for tag in [Tag::new(Torn, "value"), Tag::new("key", Torn)] {
+            assert_eq!(tag.unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
     }
 }

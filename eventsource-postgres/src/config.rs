@@ -202,8 +202,9 @@ impl PostgresConfig {
         self
     }
 
-    /// Builds an index for payload predicates when the log is created or opened ([`PayloadIndex::None`] unless set). On a large log that takes long and
-    /// holds up writers: build it by hand then, `CONCURRENTLY`, under the name that [`PayloadIndex`] says.
+    /// Builds an index for payload predicates when the log is created or opened ([`PayloadIndex::None`] unless set). On a
+    /// large log that takes long and holds up writers: build it by hand then, `CONCURRENTLY`, under the name that
+    /// [`PayloadIndex`] says.
     ///
     /// # Errors
     /// `InvalidInput` if a key of [`PayloadIndex::Keys`] is no ASCII letter or underscore and then letters, digits or

@@ -203,10 +203,10 @@ impl<V: Values> Branches<'_, V> {
         } else {
             let _ = write!(from, " JOIN {schema}.events e ON e.global_position = t0.position");
         }
-        let has_payload = item.is_some_and(has_payload);
         // A tag leads by itself: its table has one index.
-        let is_led_by_tag = !conditions.is_empty();
-        let lead = if is_led_by_tag || has_payload { None } else { self.lead(filter, types)? };
+        let is_led_by_tag = item.is_some_and(|item| !item.tag_set().is_empty());
+        let needs_none = is_led_by_tag || item.is_some_and(has_payload);
+        let lead = if needs_none { None } else { self.lead(filter, types)? };
         let leads = lead.as_ref().map(|(column, _)| *column);
         if let Some(column) = leads {
             // Said aloud: some of these indexes hold no NULLs, and the planner can't tell it from a row comparison.

@@ -8,12 +8,15 @@ use eventsource_consumers::{
     Consumer, ConsumerStore, FailurePolicy, Outcome, Reaction, Start, State, derived_event_id, each_event,
     each_page, lag, wait_for,
 };
-use eventsource_core::{Append, Conflict, Error, ErrorKind, NewEvent, Position, RecordedEvent};
+use eventsource_core::{
+    Append, Conflict, Error, ErrorKind, EventStore as _, NewEvent, Position, RecordedEvent,
+};
 use tokio::time::timeout;
 
 use crate::clock::SetClock;
 use crate::consuming::{Diary, consumer, quick};
 use crate::given::{closed, conflict, event, events, found, log_of, name, positions, refused, types};
+use crate::watched::Watched;
 use crate::{CaseResult, Cx, Setup};
 
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -162,6 +165,29 @@ pub async fn it_ends_when_its_handler_finds_its_store_closed(cx: Cx) -> CaseResu
         });
         let orders = consumer(&cx, "orders")?.policy(quick(policy).attempts(1));
         closed(timeout(PATIENCE, orders.run(handler)).await?)?;
+    }
+    Ok(())
+}
+
+/// As on a disk that can't be flushed any more.
+pub async fn it_ends_when_its_handler_finds_its_store_broken_for_good(cx: Cx) -> CaseResult {
+    for policy in [FailurePolicy::stop(), FailurePolicy::park()] {
+        let cx = cx.fresh(Setup::default()).await?;
+        cx.store().append(Append::events(events(2))).await?;
+        let (tries, store) = (Arc::new(AtomicU32::new(0)), Watched::new(cx.store().clone()));
+        let handler = each_event({
+            let (tries, store) = (tries.clone(), store.clone());
+            move |_, _| {
+                tries.fetch_add(1, Ordering::SeqCst);
+                store.break_for_good();
+                let store = store.clone();
+                async move { Ok(store.append(Append::events(events(1))).await.map(drop)?) }
+            }
+        });
+        let own = ConsumerStore { events: Arc::new(store), ..cx.consumer_store() };
+        let orders = Consumer::new("orders", own)?.policy(quick(policy).attempts(3));
+        closed(timeout(PATIENCE, orders.run(handler)).await?)?;
+        assert_eq!(tries.load(Ordering::SeqCst), 1);
     }
     Ok(())
 }

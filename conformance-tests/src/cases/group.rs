@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventsource_consumers::{
-    Consumer, ConsumerGroup, FailurePolicy, GroupOptions, State, Status, partition_of,
+    Consumer, ConsumerGroup, ConsumerStore, FailurePolicy, GroupOptions, Lag, State, Status, partition_of,
 };
 use eventsource_core::{
     Append, CheckpointSave, CheckpointStore, Clock as _, ConsumerName, ErrorKind, ExpectedVersion, Filter,
@@ -18,6 +18,7 @@ use crate::chaos::{self, Crew, Deeds, LEASE, Scribe, Watch, Writers};
 use crate::clock::SetClock;
 use crate::consuming::{Diary, quick};
 use crate::given::{event, events, log_of, refused, stream, types};
+use crate::watched::Watched;
 use crate::witness::{Consumption, Delivery, Witness};
 use crate::{CaseResult, Cx, Setup};
 
@@ -230,6 +231,34 @@ pub async fn a_groups_lag_counts_what_its_partitions_have_not_done(cx: Cx) -> Ca
     save(&cx, 2, done[1]).await?;
     let lag = onlooker(&cx, types(["Wanted"]))?.0.lag(clock.now()).await?;
     assert_eq!((lag.events, lag.age, lag.position), (0, None, lag.head));
+    Ok(())
+}
+
+/// A page that is cut to what is left to count would come down to one event.
+pub async fn a_groups_lag_is_read_in_whole_pages_up_to_what_is_counted(cx: Cx) -> CaseResult {
+    let mut last = Position::START;
+    for (partition, count) in [(0, Lag::COUNTED - 1), (2, 1), (1, 2_500)] {
+        let stream = std::iter::repeat_with(stream)
+            .find(|stream| partition_of(&stream.to_string(), 3) == partition)
+            .expect("one in three is there");
+        let append = Append::to_stream(stream, ExpectedVersion::NoStream, (0..count).map(|_| event("A")));
+        last = cx.store().append(append).await?.last;
+    }
+    let counted = async || -> CaseResult<(u64, usize)> {
+        let watched = Watched::new(cx.store().clone());
+        let store = ConsumerStore { events: Arc::new(watched.clone()), ..cx.consumer_store() };
+        let group = ConsumerGroup::new(
+            Consumer::new("chaos", store)?,
+            cx.leases().clone(),
+            GroupOptions::partitions(3),
+        );
+        Ok((group.lag(chrono::Utc::now()).await?.events, watched.begun().len()))
+    };
+    assert_eq!(counted().await?, (Lag::COUNTED, 10), "all 12,500 wait");
+    save(&cx, 1, last).await?;
+    assert_eq!(counted().await?, (Lag::COUNTED, 10), "as many wait as are counted");
+    save(&cx, 2, last).await?;
+    assert_eq!(counted().await?, (Lag::COUNTED - 1, 13), "one less waits");
     Ok(())
 }
 
