@@ -14,6 +14,9 @@ use crate::{ConsumerStore, Rebuild};
 ///
 /// The consumer may be running meanwhile, and an exactly-once view takes each event once. Where a key is held, its events
 /// are tried in log order, and none behind one that fails again.
+///
+/// A group's dead letters lie under the names of its partitions
+/// ([`ConsumerGroup::partition_name`](crate::ConsumerGroup::partition_name)): each has an office of its own.
 pub struct DeadLetterOffice {
     consumer: ConsumerName,
     store: ConsumerStore,
