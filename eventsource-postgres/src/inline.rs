@@ -131,19 +131,20 @@ impl Log {
     ) -> Result<Appended> {
         // What a view fails on is undone, and the caller's transaction goes on.
         let mut savepoint = connection.begin().await.map_err(reading)?;
-        let appended = match self.append_within(&mut savepoint, append).await {
-            Ok(appended) => appended,
+        let begun = async {
+            let appended = self.append_within(&mut savepoint, append).await?;
+            let updating = self.updating_append(&mut savepoint, &appended).await?;
+            Result::Ok((appended, updating))
+        };
+        let (appended, updating) = match begun.await {
+            Ok(begun) => begun,
             Err(error) => {
                 // If it can't be undone, the transaction is lost as a whole, and says so to whoever goes on.
                 let _ = savepoint.rollback().await;
                 return Err(error);
             }
         };
-        let brought_up = match self.updating_append(&mut savepoint, &appended).await {
-            Ok(updating) => updating.bring_up_all(&mut savepoint).await,
-            Err(error) => Err(error),
-        };
-        match brought_up {
+        match updating.bring_up_all(&mut savepoint).await {
             Ok(()) => savepoint.commit().await.map_err(reading).map(|()| appended),
             // Where a handler has ended the transaction, the savepoint is gone, and who knows what was committed.
             Err(error) => match savepoint.rollback().await {
