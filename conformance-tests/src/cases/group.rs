@@ -8,7 +8,7 @@ use eventsource_consumers::{
 };
 use eventsource_core::{
     Append, CheckpointSave, CheckpointStore, Clock as _, ConsumerName, ErrorKind, ExpectedVersion, Filter,
-    MemberId, Position, RecordedEvent,
+    MemberId, Position, RecordedEvent, SystemClock,
 };
 use eventsource_testing::{Fault, Faults, Faulty};
 use tokio::time::{sleep, timeout};
@@ -252,7 +252,7 @@ pub async fn a_groups_lag_is_read_in_whole_pages_up_to_what_is_counted(cx: Cx) -
             cx.leases().clone(),
             GroupOptions::partitions(3),
         );
-        Ok((group.lag(chrono::Utc::now()).await?.events, watched.begun().len()))
+        Ok((group.lag(SystemClock.now()).await?.events, watched.begun().len()))
     };
     assert_eq!(counted().await?, (Lag::COUNTED, 10), "all 12,500 wait");
     save(&cx, 1, last).await?;
