@@ -56,7 +56,7 @@ async fn fail_over(
     let sender: i32 = sqlx::query_scalar("SELECT pid FROM pg_stat_replication").fetch_one(&mut own).await?;
     signal("STOP", &[sender])?;
     if mode == CommitMode::Pipelined {
-        wait_for_unacknowledged(&trial, &mut own).await?;
+        trial.wait_for_unacknowledged().await?;
     }
     sleep(Duration::from_millis(100)).await;
     trial.is_over();
@@ -68,18 +68,6 @@ async fn fail_over(
 
     let url = trial.url.replace(&port_of(&trial.server.url())?, &port_of(&standby.url())?);
     trial.judge(&url).await
-}
-
-/// Until events are visible, to whoever looks past the store, that were acknowledged to nobody.
-async fn wait_for_unacknowledged(trial: &Trial, own: &mut PgConnection) -> Result {
-    loop {
-        let head: i64 =
-            sqlx::query_scalar("SELECT max(global_position) FROM events").fetch_one(&mut *own).await?;
-        if trial.acknowledged().iter().max().is_some_and(|last| last.to_i64() < head) {
-            return Ok(());
-        }
-        sleep(Duration::from_millis(5)).await;
-    }
 }
 
 /// `:5432/` of a URL.

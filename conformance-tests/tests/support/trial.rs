@@ -89,6 +89,19 @@ impl Trial {
         }
     }
 
+    /// Until events are visible, to whoever looks past the store, that were acknowledged to nobody.
+    pub(crate) async fn wait_for_unacknowledged(&self) -> Result {
+        let mut own = PgConnection::connect(&self.url).await?;
+        loop {
+            let head: i64 =
+                sqlx::query_scalar("SELECT max(global_position) FROM events").fetch_one(&mut own).await?;
+            if self.acknowledged().iter().max().is_some_and(|last| last.to_i64() < head) {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Kills every process of the server at one moment, in the middle of whatever each is doing, as a power cut would.
     /// (If only its first process is killed, the others end the statements that they are in.)
     pub(crate) async fn cut_the_power(&mut self) -> Result {
