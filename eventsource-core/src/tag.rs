@@ -50,11 +50,14 @@ impl Tag {
     /// `InvalidInput` as for [`new`](Self::new), and if there is no colon.
     pub fn parse(text: impl AsRef<str>) -> Result<Self> {
         let text = text.as_ref();
-        let (key, value) =
-            text.split_once(':').ok_or_else(|| Error::invalid_input("a tag has the form key:value"))?;
-        check_text("a tag's key", key, Self::MAX_BYTES)?;
-        check_text("a tag's value", value, Self::MAX_BYTES)?;
         check_text("a tag", text, Self::MAX_BYTES)?;
+        let colon = text
+            .bytes()
+            .position(|byte| byte == b':')
+            .ok_or_else(|| Error::invalid_input("a tag has the form key:value"))?;
+        if colon == 0 || colon + 1 == text.len() {
+            return Err(Error::invalid_input("a tag's key and value are never empty"));
+        }
         Ok(Self(text.into()))
     }
 

@@ -163,19 +163,26 @@ fn decode_tags(json: &str) -> Result<Vec<Tag>> {
     if json == "[]" {
         return Ok(Vec::new());
     }
-    if let Some(texts) = plain_texts(json) {
-        return texts.map(Tag::parse).collect();
+    if let Some(tags) = plain_tags(json) {
+        return tags;
     }
     let tags: Vec<Cow<'_, str>> = serde_json::from_str(json)
         .map_err(|error| Error::corrupt("stored tags are no list of text").with_source(error))?;
     tags.into_iter().map(Tag::parse).collect()
 }
 
-/// The texts of a list as [`encode_tags`] writes it, if none of them is escaped: nearly always.
-fn plain_texts(json: &str) -> Option<impl Iterator<Item = &str>> {
-    let texts = json.strip_prefix("[\"")?.strip_suffix("\"]")?.split("\",\"");
-    let is_plain = !json.contains('\\') && texts.clone().all(|text| !text.contains('"'));
-    is_plain.then_some(texts)
+/// The tags of a list as [`encode_tags`] writes it, if nothing in it is escaped: nearly always.
+fn plain_tags(json: &str) -> Option<Result<Vec<Tag>>> {
+    let mut rest = json.strip_prefix("[\"")?.strip_suffix("\"]")?;
+    let mut tags = Vec::with_capacity(4);
+    // By bytes: so short texts are looked through sooner than a searcher is made.
+    while let Some(end) = rest.bytes().position(|byte| byte == b'"' || byte == b'\\') {
+        let (text, behind) = rest.split_at(end);
+        rest = behind.strip_prefix("\",\"")?;
+        tags.push(Tag::parse(text));
+    }
+    tags.push(Tag::parse(rest));
+    Some(tags.into_iter().collect())
 }
 
 pub(crate) fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T> {
