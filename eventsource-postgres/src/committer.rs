@@ -15,6 +15,7 @@ use crate::append::{Answered, Commit, Verdict};
 use crate::call::Call;
 use crate::config::{CommitMode, Statements};
 use crate::connection::begin;
+use crate::deadline::Deadline;
 use crate::error::{Asked, Failure, reading};
 use crate::log::Log;
 use crate::replay::Judgement;
@@ -38,8 +39,12 @@ pub(crate) struct Committer {
     queue: mpsc::Receiver<Request>,
     /// Taken from the queue, but it could not join the last batch.
     held: Option<Request>,
+    /// How many will be waiting when everybody asks again who was told a verdict of the last batch.
+    expected: usize,
     /// Kept from batch to batch, since when: giving it back to the pool costs a round trip.
     kept: Option<(PoolConnection<Postgres>, Instant)>,
+    idle: Deadline,
+    answers: Deadline,
     batch_limit: usize,
     /// Batches that are committed and whose callers are yet to be told.
     replies: JoinSet<()>,
@@ -62,7 +67,18 @@ impl Committer {
         queue: mpsc::Receiver<Request>,
         batch_limit: usize,
     ) -> Self {
-        Self { log, changes, queue, held: None, kept: None, batch_limit, replies: JoinSet::new() }
+        Self {
+            changes,
+            queue,
+            held: None,
+            expected: 0,
+            kept: None,
+            idle: Deadline::new(Self::IDLE),
+            answers: Deadline::new(log.answer_timeout),
+            batch_limit,
+            replies: JoinSet::new(),
+            log,
+        }
     }
 
     pub(crate) async fn run(mut self) {
@@ -96,7 +112,7 @@ impl Committer {
 
     async fn next_request(&mut self) -> Option<Request> {
         if self.kept.is_some() {
-            if let Ok(request) = timeout(Self::IDLE, self.queue.recv()).await {
+            if let Some(request) = self.idle.limit(self.queue.recv()).await {
                 return request;
             }
             self.kept = None;
@@ -104,11 +120,13 @@ impl Committer {
         self.queue.recv().await
     }
 
-    /// Lets those ask again who were told the last verdicts, before the batch is closed: as long as some do.
+    /// Lets those ask again who were told the last verdicts, before the batch is closed: as long as some do and others
+    /// have not. One has been taken from the queue.
     async fn await_others(&self) {
-        let mut waiting = None;
-        while waiting != Some(self.queue.len()) && self.queue.len() < self.batch_limit {
-            waiting = Some(self.queue.len());
+        let enough = self.expected.min(self.batch_limit);
+        let mut waiting = 0;
+        while waiting < 1 + self.queue.len() && 1 + self.queue.len() < enough {
+            waiting = 1 + self.queue.len();
             tokio::task::yield_now().await;
         }
     }
@@ -151,11 +169,14 @@ impl Committer {
 
     /// Tells the verdicts: here, if they can be told at once, else beside the batches that follow.
     async fn reply(&mut self, requests: Vec<Request>, called: Called) {
-        let (log, changes) = (Arc::clone(&self.log), self.changes.clone());
+        let (log, changes, told) = (Arc::clone(&self.log), self.changes.clone(), requests.len());
         let reply = Reply::new(log, changes, requests, called.answered, called.known);
         if reply.is_ready() {
+            self.expected = told + usize::from(self.held.is_some()) + self.queue.len();
             return reply.tell();
         }
+        // They are told at some time.
+        self.expected = usize::MAX;
         while self.replies.try_join_next().is_some() {}
         if self.replies.len() >= Self::MOST_REPLIES {
             self.replies.join_next().await;
@@ -203,8 +224,8 @@ impl Committer {
                     None => (self.acquire().await?, Instant::now()),
                 };
                 let call = self.log.call_function(&mut connection, call);
-                match timeout(*answer_timeout, call).await {
-                    Ok(answer) => {
+                match self.answers.limit(call).await {
+                    Some(answer) => {
                         let row = answer.map_err(lost)?;
                         // Others need it more, where it is the pool's last one.
                         let is_spare =
@@ -214,7 +235,7 @@ impl Committer {
                         }
                         Ok(row)
                     }
-                    Err(_) => {
+                    None => {
                         // Nobody may be given this connection: its answer could still come.
                         drop(connection.detach());
                         Err(Failure::timed_out())

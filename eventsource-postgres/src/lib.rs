@@ -16,6 +16,7 @@ mod committer;
 mod config;
 mod connection;
 mod dead_letters;
+mod deadline;
 mod error;
 mod filter;
 mod flusher;
