@@ -35,7 +35,8 @@ impl Tag {
     /// `InvalidInput` if key or value is empty or can't be displayed, if the key contains a colon, if there is a NUL
     /// character, or if the whole is longer than [`MAX_BYTES`](Self::MAX_BYTES).
     pub fn new(key: impl fmt::Display, value: impl fmt::Display) -> Result<Self> {
-        let mut text = String::new();
+        // Room for nearly all of them.
+        let mut text = String::with_capacity(64);
         write!(text, "{key}").map_err(|_| Error::invalid_input("a tag's key can't be displayed"))?;
         if text.contains(':') {
             return Err(Error::invalid_input("a tag's key never contains a colon"));
