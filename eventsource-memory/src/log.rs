@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 use eventsource_core::{AppendPart, EventId, EventType, Position, RecordedEvent, StreamId, Tag, Version};
 use foldhash::HashMap;
+use smallvec::SmallVec;
 
 /// All events, with their indexes. An event at index `i` has position `i + 1`; indexes list places in log order.
 #[derive(Default)]
@@ -10,7 +11,8 @@ pub(crate) struct Log {
     append_begins: Vec<bool>,
     ids: HashMap<EventId, usize>,
     streams: HashMap<StreamId, Vec<usize>>,
-    tags: HashMap<Tag, Vec<usize>>,
+    /// Most tags have few events. The first two lie in place.
+    tags: HashMap<Tag, SmallVec<[usize; 2]>>,
     types: HashMap<EventType, Vec<usize>>,
 }
 
@@ -51,7 +53,7 @@ impl Log {
     }
 
     pub(crate) fn of_tag(&self, tag: &Tag) -> &[usize] {
-        self.tags.get(tag).map_or(&[], Vec::as_slice)
+        self.tags.get(tag).map_or(&[], SmallVec::as_slice)
     }
 
     pub(crate) fn of_type(&self, event_type: &EventType) -> &[usize] {
