@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::hash::Hash;
 
 use crate::{Error, ExpectedVersion, Filter, NewEvent, Position, Result, StreamId, Version};
 
@@ -110,7 +111,7 @@ impl Append {
     }
 
     /// Every event with the stream that it goes to, in log order.
-    pub fn each_event(&self) -> impl Iterator<Item = (Option<&StreamId>, &NewEvent)> {
+    pub fn each_event(&self) -> impl Iterator<Item = (Option<&StreamId>, &NewEvent)> + Clone {
         self.parts.iter().flat_map(|part| part.events.iter().map(|event| (part.stream(), event)))
     }
 
@@ -158,19 +159,10 @@ impl Append {
             return too_many("bytes of payload, tags and metadata", Self::MAX_BYTES);
         }
         self.each_event().try_for_each(|(_, event)| event.validate())?;
-        if self.event_count() > 1 {
-            let mut ids = HashSet::new();
-            if let Some((_, twice)) = self.each_event().find(|(_, event)| !ids.insert(event.event_id())) {
-                return Err(Error::invalid_input(format!(
-                    "event {} stands twice in one append",
-                    twice.event_id()
-                )));
-            }
+        if let Some(twice) = named_twice(self.each_event().map(|(_, event)| event.event_id())) {
+            return Err(Error::invalid_input(format!("event {twice} stands twice in one append")));
         }
-        let mut streams = HashSet::new();
-        if let Some(twice) =
-            self.parts.iter().filter_map(AppendPart::stream).find(|stream| !streams.insert(*stream))
-        {
+        if let Some(twice) = named_twice(self.parts.iter().filter_map(AppendPart::stream)) {
             return Err(Error::invalid_input(format!("stream {twice} stands twice in one append")));
         }
         Ok(())
@@ -197,6 +189,16 @@ impl Append {
     pub(crate) fn none() -> Self {
         Self { parts: Vec::new(), conditions: Vec::new(), stray_after: false }
     }
+}
+
+/// The first that was named before.
+fn named_twice<T: Copy + Ord + Hash>(mut names: impl Iterator<Item = T> + Clone) -> Option<T> {
+    // Fresh ids rise, and what rises needs no look at all that came before.
+    if names.clone().is_sorted_by(|before, next| before < next) {
+        return None;
+    }
+    let mut known = HashSet::new();
+    names.find(|name| !known.insert(*name))
 }
 
 /// Some events of an append and what they are appended to.

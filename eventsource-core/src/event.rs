@@ -139,8 +139,12 @@ impl NewEvent {
     ///
     /// # Errors
     /// `InvalidInput` as for [`Tag::new`].
-    pub fn tag(self, key: impl fmt::Display, value: impl fmt::Display) -> Result<Self> {
-        Ok(self.tags([Tag::new(key, value)?]))
+    pub fn tag(mut self, key: impl fmt::Display, value: impl fmt::Display) -> Result<Self> {
+        let tag = Tag::new(key, value)?;
+        if let Err(place) = self.tags.binary_search(&tag) {
+            self.tags.insert(place, tag);
+        }
+        Ok(self)
     }
 
     /// Adds tags, leaving out those that the event carries already. Tags are a set: they come back sorted.

@@ -1,12 +1,14 @@
 use crate::{AggregateType, EventType, Result};
 
-/// For backends: names that come with event after event, each made once and shared from then on.
+/// For backends: names that come with event after event, each checked once. The long ones are shared from then on; the
+/// short ones take no more room than what shares a text.
 ///
 /// ```
 /// use eventsource_core::SharedNames;
 ///
 /// let mut names = SharedNames::default();
-/// let (first, again) = (names.event_type("OrderPlaced")?, names.event_type("OrderPlaced")?);
+/// let name = "DeliveryAddressOfOrderChanged";
+/// let (first, again) = (names.event_type(name)?, names.event_type(name)?);
 /// assert!(std::ptr::eq(first.as_str(), again.as_str()));
 /// # Ok::<(), eventsource_core::Error>(())
 /// ```

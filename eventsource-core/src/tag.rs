@@ -1,8 +1,8 @@
 use std::fmt::{self, Write};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smol_str::{SmolStr, SmolStrBuilder};
 
 use crate::name::check_text;
 use crate::{Error, Result};
@@ -23,7 +23,7 @@ use crate::{Error, Result};
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Tag(Arc<str>);
+pub struct Tag(SmolStr);
 
 impl Tag {
     /// The longest tag, in bytes, colon included: what fits an index entry of every backend.
@@ -35,13 +35,13 @@ impl Tag {
     /// `InvalidInput` if key or value is empty or can't be displayed, if the key contains a colon, if there is a NUL
     /// character, or if the whole is longer than [`MAX_BYTES`](Self::MAX_BYTES).
     pub fn new(key: impl fmt::Display, value: impl fmt::Display) -> Result<Self> {
-        let mut text = String::new();
+        let mut text = SmolStrBuilder::new();
         write!(text, "{key}").map_err(|_| Error::invalid_input("a tag's key can't be displayed"))?;
-        if text.contains(':') {
+        if text.as_str().contains(':') {
             return Err(Error::invalid_input("a tag's key never contains a colon"));
         }
         write!(text, ":{value}").map_err(|_| Error::invalid_input("a tag's value can't be displayed"))?;
-        Self::parse(text)
+        Self::parse(text.as_str())
     }
 
     /// The tag that `text` spells as `key:value`; the first colon divides them.
@@ -114,7 +114,7 @@ impl FromStr for Tag {
 
 impl From<Tag> for String {
     fn from(tag: Tag) -> Self {
-        tag.0.as_ref().into()
+        tag.0.into()
     }
 }
 

@@ -1,6 +1,6 @@
 use eventsource_core::{
-    Append, AppendCondition, Appended, Clock, Conflict, ReadOptions, RecordedEvent, Result, StreamId,
-    Version, to_microseconds,
+    Append, AppendCondition, Appended, Clock, Conflict, NewEvent, ReadOptions, Result, StreamId,
+    to_microseconds,
 };
 
 use crate::log::{Log, position_of};
@@ -17,27 +17,13 @@ impl Log {
         let recorded_at = to_microseconds(clock.now())?;
 
         let first = position_of(self.len() + 1);
-        let mut versions = Vec::new();
-        let mut append_index = 0;
-        for part in append.into_parts() {
-            let (stream, events) = part.into_stream_and_events();
-            let mut version = stream.as_ref().and_then(|stream| self.stream_version(stream));
-            for event in events {
-                version = stream.as_ref().map(|_| Version::after(version, 1));
-                let stream = stream.clone().zip(version);
-                let position = position_of(self.len() + 1);
-                self.push(RecordedEvent::new(event, position, stream, recorded_at), append_index);
-                append_index += 1;
-            }
-            versions.extend(stream.zip(version));
-        }
+        let versions = self.write(append.into_parts(), recorded_at);
         Ok(Appended { first, last: self.head(), versions, replayed: false })
     }
 
     /// The first result of this very append, if it is stored.
     fn find_stored(&self, append: &Append) -> Result<Option<Appended>> {
-        let stored =
-            |(_, event): (Option<&StreamId>, &eventsource_core::NewEvent)| self.index_of(event.event_id());
+        let stored = |(_, event): (Option<&StreamId>, &NewEvent)| self.index_of(event.event_id());
         let Some(taken) = append.each_event().find_map(stored) else { return Ok(None) };
         self.stored_whole(append).map(Some).ok_or_else(|| {
             let event = self.event(taken);
