@@ -212,20 +212,25 @@ mod tests {
         }
     }
 
+    const PLAIN: &str = r#"{"a":[1.5,"b\n\\",{"c":-0,"":null}],"d":true,"ee":[[],{}]}"#;
+
     proptest! {
         /// The full check is what decides; this one may only be sooner.
         #[test]
         fn what_is_plain_passes_the_full_check(
+            (begin, end) in (0..=PLAIN.len(), 0..=PLAIN.len()),
             tokens in prop::collection::vec(
                 prop::sample::select(vec![
                     "{", "}", "[", "]", ",", ":", "\"", "\"a\"", "\"b\":", "\"\":1", "\\", "\\n", "\\u0000", "\0", "\n",
                     "0", "1", "-", ".", "12", "e", "E5", "+", "true", "false", "null", "t", " ", "ü",
                 ]),
-                0..12,
+                0..8,
             ),
         ) {
-            let json = tokens.concat();
-            prop_assert!(!is_plain(&json) || check(&json).is_ok(), "{json}");
+            let tokens = tokens.concat();
+            for json in [format!("{}{tokens}{}", &PLAIN[..begin], &PLAIN[end..]), tokens] {
+                prop_assert!(!is_plain(&json) || check(&json).is_ok(), "{json}");
+            }
         }
     }
 }
