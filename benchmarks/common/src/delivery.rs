@@ -9,8 +9,11 @@ use crate::closed_loop::{closed_loop, warm_up};
 use crate::report::{histogram, recorded};
 use crate::{Event, Failure, Outcome, Stream, System, Task};
 
+/// How many events have room from the start. To make room meanwhile takes milliseconds, which would be the delivery's.
+const ROOM: usize = 1 << 20;
+
 /// When which event was delivered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Deliveries {
     times: Mutex<HashMap<u64, Instant>>,
     begun: AtomicBool,
@@ -18,6 +21,11 @@ pub struct Deliveries {
 }
 
 impl Deliveries {
+    fn new() -> Self {
+        let times = Mutex::new(HashMap::with_capacity(ROOM));
+        Self { times, begun: AtomicBool::new(false), beginning: Notify::new() }
+    }
+
     /// To be called when whatever is appended from now on will be delivered.
     pub fn begin(&self) {
         self.begun.store(true, Ordering::Release);
@@ -50,14 +58,14 @@ impl Deliveries {
 
 /// Lets callers append and a follower follow, and compares the times.
 pub(crate) async fn delivery<S: System>(store: Arc<S>, task: &Task) -> Result<Outcome, Failure> {
-    let deliveries = Arc::new(Deliveries::default());
+    let deliveries = Arc::new(Deliveries::new());
     let (following, sink) = (store.clone(), deliveries.clone());
     let mut follower = tokio::spawn(async move { following.follow(sink).await });
     tokio::select! {
         () = deliveries.wait_for_begin() => {}
         ended = &mut follower => return Err(ended_early(ended.map_err(crate::broken)?)),
     }
-    let acknowledged = Arc::new(Mutex::new(HashMap::new()));
+    let acknowledged = Arc::new(Mutex::new(HashMap::with_capacity(ROOM)));
     let begin = Instant::now() + warm_up(task);
     let (seed, noted, writer) = (task.clone(), acknowledged.clone(), store.clone());
     closed_loop(task, move |caller| {
