@@ -10,7 +10,7 @@ use eventsource_core::{
 };
 use futures_util::FutureExt as _;
 use sqlx::postgres::PgConnection;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::PostgresStore;
 use crate::error::reading;
@@ -99,8 +99,8 @@ impl PostgresStore {
     /// Keeps a view in this database: hand the result to a consumer.
     ///
     /// A page of events is one transaction; if the handler fails on one of them, nothing of the page is left. The server
-    /// ends a transaction that it hears nothing from for longer than the handler's timeout, so that a consumer that was
-    /// paused holds no locks. Where the consumer's policy sets no timeout, nobody limits the handler, and nobody ends the
+    /// ends a transaction that it hears nothing from for half as long again as the handler's timeout, so that a consumer
+    /// that was paused holds no locks. Where the consumer's policy sets no timeout, nobody limits the handler, and nobody ends the
     /// transaction of a consumer that was paused: whoever is to take over waits for it.
     pub fn project(&self, view: impl PostgresView) -> PostgresProjection {
         PostgresProjection { store: self.clone(), view: Arc::new(view) }
@@ -143,7 +143,14 @@ impl Sink for PostgresProjection {
                 }
             }
         }
+        let mut heard = Instant::now();
         for (index, event) in delivery.events.iter().enumerate() {
+            // Handlers that ask the database for nothing are silent together.
+            if delivery.timeout.is_some_and(|limit| heard.elapsed() > limit / 4) {
+                // If it fails, so does what follows, and says why.
+                let _ = sqlx::raw_sql("SELECT 1").execute(&mut *transaction).await;
+                heard = Instant::now();
+            }
             apply(&*self.view, &mut transaction, event, delivery.purpose, delivery.timeout)
                 .await
                 .map_err(|error| DeliveryError::event(0, index, of_store(error, delivery.timeout)))?;

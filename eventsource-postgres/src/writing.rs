@@ -15,8 +15,8 @@ use crate::log::Log;
 
 /// What a transaction sets for itself.
 const LIMITS: &str = "set_config('lock_timeout', $1, true), \
-     set_config('idle_in_transaction_session_timeout', $2, true), \
-     set_config('statement_timeout', $2, true)";
+     set_config('statement_timeout', $2, true), \
+     set_config('idle_in_transaction_session_timeout', $3, true)";
 
 impl Log {
     /// Begins a transaction that waits for no lock longer than an append would. A transaction also where one statement
@@ -25,8 +25,8 @@ impl Log {
         self.begin_limited(self.answer_timeout).await
     }
 
-    /// As [`begin`](Self::begin); the server ends it if nothing is heard from it for `limit`, so that a client that
-    /// was paused holds no lock for ever, and cancels statements that take longer.
+    /// As [`begin`](Self::begin); the server cancels statements that take longer than `limit`, and ends it if nothing is
+    /// heard from it for half as long again, so that a client that was paused holds no lock for ever.
     pub(crate) async fn begin_limited(&self, limit: Duration) -> Result<Transaction<'static, Postgres>> {
         self.begin_asking(&format!("SELECT {LIMITS}"), Some(limit)).await.map(|(transaction, _)| transaction)
     }
@@ -49,10 +49,13 @@ impl Log {
     ) -> Result<(Transaction<'static, Postgres>, PgRow)> {
         let mut transaction =
             begin(&self.pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(reading)?;
-        // 0 is no limit.
-        let limit = limit.map_or(0, |limit| limit.as_millis().clamp(1, 2_147_483_647));
-        let limit = format!("{limit}ms");
-        let asking = self.query(sql).bind(&self.lock_timeout).bind(limit);
+        let milliseconds = |limit: Option<Duration>| {
+            // 0 is no limit.
+            format!("{}ms", limit.map_or(0, |limit| limit.as_millis().clamp(1, 2_147_483_647)))
+        };
+        let silent = limit.map(|limit| limit.saturating_add(limit / 2));
+        let asking =
+            self.query(sql).bind(&self.lock_timeout).bind(milliseconds(limit)).bind(milliseconds(silent));
         let row = asking.fetch_one(&mut *transaction).await.map_err(reading)?;
         Ok((transaction, row))
     }

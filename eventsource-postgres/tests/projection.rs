@@ -164,6 +164,36 @@ async fn the_server_limits_no_handler_that_has_no_timeout() {
     store.close().await.unwrap();
 }
 
+/// Takes its time, and asks the database for nothing.
+struct Thinks(Duration);
+
+#[async_trait]
+impl PostgresView for Thinks {
+    async fn apply(&self, _: &mut PgConnection, _: &RecordedEvent, _: Purpose) -> Result<(), HandlerError> {
+        tokio::time::sleep(self.0).await;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_server_limits_each_handler_and_not_a_page_of_them() {
+    let store = store("silent").await;
+    for _ in 0..8 {
+        store.append(one("A")).await.unwrap();
+    }
+    let events = store.query(&Filter::all()).await.unwrap().events;
+    let first = CheckpointSave::first(ConsumerName::new("thinking").unwrap(), store.log_id().await.unwrap());
+    let save = events.iter().fold(first, CheckpointSave::past);
+    let record = Record::Checkpoint(save.clone());
+    let timeout = Some(Duration::from_millis(500));
+    let delivery = Delivery { events, record, purpose: Purpose::Live, timeout };
+    // Three times as long together.
+    store.project(Thinks(Duration::from_millis(200))).deliver(&delivery).await.unwrap();
+    let stored = store.load_checkpoint(save.consumer()).await.unwrap().expect("it is saved");
+    assert_eq!(stored.position, save.position());
+    store.close().await.unwrap();
+}
+
 /// The store would be asked again without end, and the failure policy never.
 #[tokio::test]
 async fn a_statement_that_is_cancelled_is_the_handlers_failure_whatever_its_timeout() {
