@@ -145,7 +145,8 @@ impl Rebuild {
     async fn build_and_switch(self, sink: impl IntoSink) -> Result<RebuildReport> {
         let Consumer { name, store, settings, control } = self.consumer;
         let sink = sink.into_sink(&store);
-        let checkpoints = patiently(&name, &store, &control, || store.checkpoints.checkpoints()).await?;
+        let listing = || patiently(&name, &store, &control, || store.checkpoints.checkpoints());
+        let checkpoints = listing().await?;
         refuse_group(&self.live, &checkpoints)?;
         let before = checkpoints.iter().find(|checkpoint| checkpoint.consumer == name);
         let began_with = before.map_or((0, Position::START), |each| (each.events_processed, each.position));
@@ -175,6 +176,8 @@ impl Rebuild {
         };
         let mut parked = patiently(&name, &store, &control, || unresolved(&store, &name)).await?;
         if outcome == Outcome::CaughtUp {
+            // It may have begun meanwhile.
+            refuse_group(&self.live, &listing().await?)?;
             let shadow = patiently(&name, &store, &control, || shadow(&store, &name)).await?;
             let record = Record::Switch { from: shadow, to: self.live.clone() };
             let delivery = Delivery { events: Vec::new(), record, purpose: Purpose::Rebuild, timeout };

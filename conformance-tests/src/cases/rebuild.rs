@@ -220,6 +220,22 @@ pub async fn the_view_of_a_group_is_not_rebuilt(cx: Cx) -> CaseResult {
     assert!(error.to_string().contains("2 partitions"), "{error}");
     assert_eq!(control.status().state, State::Stopped);
     assert_eq!((diary.handled(), cx.checkpoints().checkpoints().await?), (vec![], before));
+    // Nor if it begins meanwhile.
+    let begins = each_event({
+        let cx = cx.clone();
+        move |_, _| {
+            let cx = cx.clone();
+            async move {
+                let partition = ConsumerGroup::partition_name(&name("late"), 1, 2)?;
+                let member = consumer(&cx, partition.as_str()).expect("its name is valid");
+                member.run_until_caught_up(Diary::default().handler()).await?;
+                Ok(())
+            }
+        }
+    });
+    let late = Rebuild::new("late", cx.consumer_store())?.page_size(2);
+    refused(ErrorKind::InvalidInput, late.run(begins).await)?;
+    assert!(cx.checkpoints().load_checkpoint(&name("late")).await?.is_none());
     // One that is called like a partition and is none keeps nobody from anything.
     consumer(&cx, "stock[new]")?.run_until_caught_up(diary.handler()).await?;
     let report = Rebuild::new("stock", cx.consumer_store())?.run(diary.handler()).await?;
