@@ -86,8 +86,10 @@ impl Values for Listed {
 /// A part of a filter that one index can lead to: a source of rows and what must hold for them. The events that match
 /// the filter are those of all its branches; an event may be in several.
 pub(crate) struct Branch {
-    /// Tables; the events are `e`.
+    /// Tables; the events are `e`, if the condition reads them.
     pub(crate) from: String,
+    /// What is to be added to them for the events, where it does not.
+    pub(crate) join: String,
     /// Beginning with an expression, to which ` AND …` can be added.
     pub(crate) condition: String,
     /// The column that holds the position.
@@ -198,13 +200,17 @@ impl<V: Values> Branches<'_, V> {
             }
             conditions.push(format!("t{number}.tag = {value}"));
         }
-        if from.is_empty() {
-            let _ = write!(from, "{schema}.events e");
-        } else {
-            let _ = write!(from, " JOIN {schema}.events e ON e.global_position = t0.position");
-        }
         // A tag leads by itself: its table has one index.
-        let is_led_by_tag = item.is_some_and(|item| !item.tag_set().is_empty());
+        let is_led_by_tag = !from.is_empty();
+        let mut join = String::new();
+        if is_led_by_tag {
+            join = format!(" JOIN {schema}.events e ON e.global_position = t0.position");
+            if !types.is_empty() || item.is_some_and(has_payload) || !is_everywhere(filter) {
+                from.push_str(&std::mem::take(&mut join));
+            }
+        } else {
+            let _ = write!(from, "{schema}.events e");
+        }
         let needs_none = is_led_by_tag || item.is_some_and(has_payload);
         let lead = if needs_none { None } else { self.lead(filter, types)? };
         let leads = lead.as_ref().map(|(column, _)| *column);
@@ -225,7 +231,7 @@ impl<V: Values> Branches<'_, V> {
             self.payload(item, &mut conditions)?;
         }
         let order = leads.into_iter().chain([position]).collect();
-        Ok(Branch { from, condition: all_of(&conditions), position, lead, order })
+        Ok(Branch { from, join, condition: all_of(&conditions), position, lead, order })
     }
 
     /// The one column that narrows a branch without tags and payload. Where there are several, only statistics know which
@@ -265,6 +271,7 @@ impl<V: Values> Branches<'_, V> {
         }
         Ok(Branch {
             from: format!("{}.events e", self.schema),
+            join: String::new(),
             condition: all_of(&conditions),
             position: "e.global_position",
             lead: None,
@@ -369,6 +376,13 @@ pub(crate) fn is_planned_by_value(filter: &Filter) -> bool {
             || has_types && scope.tenant().is_some()
     };
     filter.scope().stream().is_none() && filter.items().is_some_and(|items| items.iter().any(several))
+}
+
+/// Whether its scope leaves out nothing.
+fn is_everywhere(filter: &Filter) -> bool {
+    let scope = filter.scope();
+    let has_key = scope.tenant().is_some() || scope.aggregate_type().is_some() || scope.stream().is_some();
+    !has_key && scope.occurred_from().is_none() && scope.occurred_until().is_none()
 }
 
 fn has_payload(item: &FilterItem) -> bool {

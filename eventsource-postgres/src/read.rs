@@ -173,8 +173,9 @@ impl Log {
         };
         let events = match branches.as_slice() {
             [one] => format!(
-                "SELECT {COLUMNS} FROM {} WHERE {} ORDER BY {} LIMIT {limit}",
+                "SELECT {COLUMNS} FROM {}{} WHERE {} ORDER BY {} LIMIT {limit}",
                 one.from,
+                one.join,
                 one.condition,
                 one.order_by(direction)
             ),
