@@ -22,7 +22,7 @@ use crate::log::Log;
 use crate::log_state::LogState;
 use crate::projection::{self, of_store};
 use crate::schema::LOG_LOCK_CLASS;
-use crate::writing::{TransactionId, commit};
+use crate::writing::{TransactionId, commit, milliseconds};
 
 /// How many events are read at a time.
 const PAGE: u64 = 500;
@@ -451,11 +451,6 @@ impl Updating<'_> {
             Err(error) => Err(error),
         }
     }
-}
-
-fn milliseconds(limit: Duration) -> u128 {
-    // 0 would be no limit.
-    limit.as_millis().clamp(1, 2_147_483_647)
 }
 
 /// What a view failed with, where nobody can tell that the append is undone.

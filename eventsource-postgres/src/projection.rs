@@ -100,8 +100,8 @@ impl PostgresStore {
     ///
     /// A page of events is one transaction; if the handler fails on one of them, nothing of the page is left. The server
     /// ends a transaction that it hears nothing from for half as long again as the handler's timeout, so that a consumer
-    /// that was paused holds no locks. Where the consumer's policy sets no timeout, nobody limits the handler, and nobody ends the
-    /// transaction of a consumer that was paused: whoever is to take over waits for it.
+    /// that was paused holds no locks. Where the consumer's policy sets no timeout, nobody limits the handler, and nobody
+    /// ends the transaction of a consumer that was paused: whoever is to take over waits for it.
     pub fn project(&self, view: impl PostgresView) -> PostgresProjection {
         PostgresProjection { store: self.clone(), view: Arc::new(view) }
     }

@@ -49,13 +49,9 @@ impl Log {
     ) -> Result<(Transaction<'static, Postgres>, PgRow)> {
         let mut transaction =
             begin(&self.pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(reading)?;
-        let milliseconds = |limit: Option<Duration>| {
-            // 0 is no limit.
-            format!("{}ms", limit.map_or(0, |limit| limit.as_millis().clamp(1, 2_147_483_647)))
-        };
+        let setting = |limit: Option<Duration>| format!("{}ms", limit.map_or(0, milliseconds));
         let silent = limit.map(|limit| limit.saturating_add(limit / 2));
-        let asking =
-            self.query(sql).bind(&self.lock_timeout).bind(milliseconds(limit)).bind(milliseconds(silent));
+        let asking = self.query(sql).bind(&self.lock_timeout).bind(setting(limit)).bind(setting(silent));
         let row = asking.fetch_one(&mut *transaction).await.map_err(reading)?;
         Ok((transaction, row))
     }
@@ -127,6 +123,11 @@ impl TransactionId {
 /// What is said of a handler that has ended the transaction which it was given.
 pub(crate) fn has_ended_it() -> Error {
     Error::invalid_input("the view's handler has ended the transaction that it was given")
+}
+
+/// A time as the server's settings take it; 0 would be no limit.
+pub(crate) fn milliseconds(limit: Duration) -> u128 {
+    limit.as_millis().clamp(1, 2_147_483_647)
 }
 
 /// Commits; if the answer is lost, the outcome is unknown.
