@@ -3,6 +3,8 @@ use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 
+use tokio::task::JoinError;
+
 use crate::witness::Verdict;
 
 /// What a case comes to.
@@ -21,7 +23,7 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// The promise is broken: an assertion of the case failed, it says so itself, or the witness does.
+    /// The promise is broken: an assertion of the case failed, in a task of it as well, it says so itself, or the witness does.
     Judged,
     /// Something that the case called failed. That may be how a broken promise shows, or something else.
     Erred,
@@ -58,8 +60,10 @@ impl Failure {
 impl<E: Error + 'static> From<E> for Failure {
     #[track_caller]
     fn from(error: E) -> Self {
-        let witness = (&error as &dyn Any).is::<Verdict>();
-        let kind = if witness { FailureKind::Judged } else { FailureKind::Erred };
+        let any: &dyn Any = &error;
+        // A panic of a task that the case has spawned is one of the case.
+        let panicked = any.downcast_ref().is_some_and(JoinError::is_panic);
+        let kind = if panicked || any.is::<Verdict>() { FailureKind::Judged } else { FailureKind::Erred };
         Self { message: format!("{error:?}"), kind, at: Some(Location::caller()) }
     }
 }
@@ -77,5 +81,30 @@ impl fmt::Display for Failure {
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn joined(task: impl Future<Output = ()> + Send + 'static) -> CaseResult {
+        let task = tokio::spawn(task);
+        tokio::task::yield_now().await;
+        task.abort();
+        Ok(task.await?)
+    }
+
+    #[tokio::test]
+    async fn an_assertion_in_a_task_is_the_cases_own() {
+        let failure = joined(async { panic!("as an assertion does") }).await.unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Judged);
+        assert!(failure.to_string().contains("as an assertion does"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_was_ended_judges_nothing() {
+        let failure = joined(std::future::pending()).await.unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Erred);
     }
 }

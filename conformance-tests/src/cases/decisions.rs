@@ -47,7 +47,8 @@ fn balance(account: u64) -> impl View<State = u64> {
     Boundary::of_tag("account", account)
         .fold(0, move |cents, event| match event {
             Opened { cents, .. } => cents,
-            Transferred { from, cents: moved, .. } if from == account => cents - moved,
+            // Nobody overdraws, and if somebody does, that is for the case to say.
+            Transferred { from, cents: moved, .. } if from == account => cents.saturating_sub(moved),
             Transferred { cents: moved, .. } => cents + moved,
         })
         .snapshot("balance", 1)
