@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{
-    Append, AppendCondition, Appended, Clock, Conflict, Error, EventType, ExpectedVersion, Filter,
-    FilterItem, Metadata, NewEvent, Position, Result, Scope, StreamId, Version,
+    Append, AppendCondition, Appended, Clock, Conflict, Error, EventType, ExpectedVersion, Metadata,
+    NewEvent, Position, Result, StreamId, Version,
 };
 use sqlx::Row as _;
 use sqlx::postgres::{PgArguments, PgRow};
@@ -17,6 +17,7 @@ use crate::array::{JsonText, array_literal};
 use crate::blockers::Earlier;
 use crate::config::PayloadIndex;
 use crate::filter;
+use crate::items::Items;
 use crate::log::Log;
 use crate::log_state::LogState;
 use crate::schema_name::SchemaName;
@@ -92,10 +93,7 @@ pub(crate) struct Batch<'a> {
     condition_queries: Vec<Option<String>>,
     condition_values: Vec<i32>,
     condition_blockers: Vec<i32>,
-    item_tags: Vec<i32>,
-    item_types: Vec<i32>,
-    tags: Vec<&'a str>,
-    types: Vec<&'a str>,
+    items: Items<'a>,
     values: Vec<String>,
     blockers: Vec<i32>,
     event_requests: Vec<i32>,
@@ -168,10 +166,10 @@ impl<'a> Batch<'a> {
             self.condition_queries,
             self.condition_values,
             self.condition_blockers,
-            self.item_tags,
-            self.item_types,
-            self.tags,
-            self.types,
+            self.items.tag_ends,
+            self.items.type_ends,
+            self.items.tags,
+            self.items.types,
             self.values,
             self.blockers,
             self.event_requests,
@@ -271,29 +269,18 @@ impl<'a> Batch<'a> {
         schema: &SchemaName,
         index: &PayloadIndex,
     ) -> Result<()> {
-        // Nothing lies at the very end, and what would be behind it is no number.
-        self.condition_after.push(condition.after_position().to_i64().min(i64::MAX - 1));
-        match plain_items(condition.filter()) {
-            Some(items) => {
-                for item in items {
-                    self.tags.extend(item.into_iter().flat_map(FilterItem::tag_set).map(|tag| tag.as_str()));
-                    self.types
-                        .extend(item.into_iter().flat_map(FilterItem::event_type_set).map(EventType::as_str));
-                    self.item_tags.push(ordinal(self.tags.len())?);
-                    self.item_types.push(ordinal(self.types.len())?);
-                }
-                self.condition_queries.push(None);
-            }
-            None => {
-                let (query, mut values) = filter::first_match(schema, index, condition.filter())?;
-                self.values.append(&mut values);
-                self.condition_queries.push(Some(query));
-            }
+        self.condition_after.push(after(condition));
+        if self.items.add(condition.filter())? {
+            self.condition_queries.push(None);
+        } else {
+            let (query, mut values) = filter::first_match(schema, index, condition.filter())?;
+            self.values.append(&mut values);
+            self.condition_queries.push(Some(query));
         }
         for blocker in earlier.matching(condition.filter()) {
             self.blockers.push(ordinal(blocker + 1)?);
         }
-        self.condition_items.push(ordinal(self.item_tags.len())?);
+        self.condition_items.push(ordinal(self.items.tag_ends.len())?);
         self.condition_values.push(ordinal(self.values.len())?);
         self.condition_blockers.push(ordinal(self.blockers.len())?);
         Ok(())
@@ -399,24 +386,15 @@ impl Answer {
     }
 }
 
-/// The items of a filter that the function's own look-ups can judge: nothing but types and tags. One empty item stands
-/// for all events.
-fn plain_items(filter: &Filter) -> Option<Vec<Option<&FilterItem>>> {
-    if *filter.scope() != Scope::default() {
-        return None;
-    }
-    let Some(items) = filter.items() else { return Some(vec![None]) };
-    items
-        .iter()
-        .map(|item| {
-            (item.all_of_payload().is_empty() && item.any_of_payload().is_empty()).then_some(Some(item))
-        })
-        .collect()
-}
-
 /// When an append is recorded, if the store has a clock.
 pub(crate) fn recorded_at(log: &Log) -> Result<Option<DateTime<Utc>>> {
     log.clock.as_deref().map(|clock| eventsource_core::to_microseconds(now(clock)?)).transpose()
+}
+
+/// Behind which position a condition's filter may match nothing. Nothing lies at the very end, and what would be behind it is
+/// no number.
+pub(crate) fn after(condition: &AppendCondition) -> i64 {
+    condition.after_position().to_i64().min(i64::MAX - 1)
 }
 
 /// An expected version as the functions take it.
@@ -457,7 +435,7 @@ fn version_or_none(version: i64) -> Result<Option<Version>> {
     if version == 0 { Ok(None) } else { Version::try_from(version).map(Some) }
 }
 
-fn ordinal(number: usize) -> Result<i32> {
+pub(crate) fn ordinal(number: usize) -> Result<i32> {
     i32::try_from(number).map_err(|_| Error::invalid_input("a batch of appends is too large"))
 }
 

@@ -1,13 +1,19 @@
-//! An append of one event without a condition, as the arguments of `append_event`, and its answer as a verdict.
+//! An append of one event under one condition at most, as the arguments of `append_event`, and its answer as a verdict.
 
-use eventsource_core::{Append, AppendPart, Appended, Conflict, Error, NewEvent, Position, Result, Version};
+use eventsource_core::{
+    Append, AppendCondition, AppendPart, Appended, Conflict, Error, EventType, NewEvent, Position, Result,
+    Version,
+};
 use sqlx::Row as _;
 use sqlx::postgres::{PgArguments, PgRow};
 
-use crate::append::{Answered, Commit, Verdict, expected_number, metadata_json, recorded_at};
+use crate::append::{
+    Answered, Commit, Verdict, after, expected_number, metadata_json, recorded_at, unexpected,
+};
 use crate::arguments::add;
 use crate::array::JsonText;
 use crate::error::reading;
+use crate::items::{Items, is_plain};
 use crate::log::Log;
 use crate::log_state::LogState;
 use crate::schema_name::SchemaName;
@@ -17,33 +23,35 @@ pub(crate) fn statement(schema: &SchemaName) -> String {
     let placeholders =
         (1..=OneEvent::ARGUMENTS).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ");
     format!(
-        "SELECT status, stream_version, head, newest, newest_id, pipelined, deferred \
+        "SELECT status, stream_version, conflict_position, conflict_type, head, newest, newest_id, pipelined, deferred \
          FROM {schema}.append_event({placeholders})"
     )
 }
 
-/// An append of one event without a condition.
+/// An append of one event under one condition at most, whose items the function can judge.
 #[derive(Clone, Copy)]
 pub(crate) struct OneEvent<'a> {
     part: &'a AppendPart,
     event: &'a NewEvent,
+    condition: Option<&'a AppendCondition>,
 }
 
 impl<'a> OneEvent<'a> {
     /// How many arguments the function has.
-    const ARGUMENTS: usize = 18;
+    const ARGUMENTS: usize = 23;
     /// How many columns of its answer come before the snapshot's.
-    const COLUMNS: usize = 2;
+    const COLUMNS: usize = 4;
 
     /// The append, if it is one of these.
     pub(crate) fn of(append: &'a Append) -> Option<Self> {
-        match append.parts() {
-            [part] if append.conditions().is_empty() => match part.events() {
-                [event] => Some(Self { part, event }),
-                _ => None,
-            },
-            _ => None,
-        }
+        let [part] = append.parts() else { return None };
+        let [event] = part.events() else { return None };
+        let condition = match append.conditions() {
+            [] => None,
+            [condition] if is_plain(condition.filter()) => Some(condition),
+            _ => return None,
+        };
+        Some(Self { part, event, condition })
     }
 
     /// Whether it goes into the outbox as well: that is the larger function's work.
@@ -53,8 +61,12 @@ impl<'a> OneEvent<'a> {
 
     /// The function's arguments, in its order.
     pub(crate) fn arguments(self, log: &Log, commit: Commit) -> Result<PgArguments> {
-        let Self { part, event } = self;
+        let Self { part, event, condition } = self;
         let metadata = event.all_metadata();
+        let mut items = Items::default();
+        if let Some(condition) = condition {
+            items.add(condition.filter())?;
+        }
         let mut arguments = PgArguments::default();
         add!(
             arguments,
@@ -77,6 +89,11 @@ impl<'a> OneEvent<'a> {
             metadata_json(metadata)?,
             event.occurred(),
             event.all_tags().iter().map(|tag| tag.as_str()).collect::<Vec<_>>(),
+            condition.map(after),
+            items.tag_ends,
+            items.type_ends,
+            items.tags,
+            items.types,
         );
         Ok(arguments)
     }
@@ -100,11 +117,15 @@ impl<'a> OneEvent<'a> {
             }
             1 => Verdict::IdTaken,
             2 => Verdict::Conflict(Conflict::StreamVersion {
-                stream: stream.ok_or_else(crate::append::unexpected)?,
+                stream: stream.ok_or_else(unexpected)?,
                 expected: self.part.expected(),
                 actual: version,
             }),
-            _ => return Err(crate::append::unexpected()),
+            3 => Verdict::Conflict(Conflict::Condition {
+                position: Position::try_from(row.try_get::<i64, _>(2).map_err(reading)?)?,
+                event_type: EventType::new(row.try_get::<&str, _>(3).map_err(reading)?)?,
+            }),
+            _ => return Err(unexpected()),
         };
         Ok(Answered { verdicts: vec![verdict], snapshot, is_deferred })
     }

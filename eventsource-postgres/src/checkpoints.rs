@@ -9,7 +9,6 @@ use sqlx::postgres::{PgConnection, PgRow};
 use uuid::Uuid;
 
 use crate::PostgresStore;
-use crate::connection::ReadConnection;
 use crate::error::reading;
 use crate::log::Log;
 use crate::writing::{TransactionId, commit};
@@ -20,7 +19,7 @@ const SELECT: &str = include_str!("sql/checkpoints.sql");
 impl CheckpointStore for PostgresStore {
     async fn load_checkpoint(&self, consumer: &ConsumerName) -> Result<Option<Checkpoint>> {
         let log = self.log()?;
-        let mut connection = ReadConnection::acquire(&log.pool, log.statements).await?;
+        let mut connection = log.reader().await?;
         let row = log
             .query(&format!("{SELECT} WHERE c.projection_name = $1"))
             .bind(consumer.as_str())
@@ -54,7 +53,7 @@ impl CheckpointStore for PostgresStore {
 
     async fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
         let log = self.log()?;
-        let mut connection = ReadConnection::acquire(&log.pool, log.statements).await?;
+        let mut connection = log.reader().await?;
         let rows = log
             .query(&format!("{SELECT} ORDER BY c.projection_name"))
             .fetch_all(&mut *connection)

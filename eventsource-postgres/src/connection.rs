@@ -1,37 +1,44 @@
 use std::ops::{Deref, DerefMut};
 
 use eventsource_core::Result;
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Postgres, SqlSafeStr, Transaction};
 
 use crate::config::Statements;
 use crate::error::reading;
+use crate::log::Log;
+use crate::readers::Reader;
 
 /// A connection for statements that write nothing.
 ///
 /// Through a pooler it is a transaction, because there only a transaction's statements run on one server.
 pub(crate) enum ReadConnection {
-    Pooled(PoolConnection<Postgres>),
+    Reader(Reader),
     Transaction(Transaction<'static, Postgres>),
 }
 
 impl ReadConnection {
-    pub(crate) async fn acquire(pool: &PgPool, statements: Statements) -> Result<Self> {
-        match statements {
-            Statements::Prepared => pool.acquire().await.map(Self::Pooled),
-            Statements::Unnamed => {
-                begin(pool, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY").await.map(Self::Transaction)
-            }
-        }
-        .map_err(reading)
-    }
-
-    /// Ends a transaction now instead of some time after it was dropped.
+    /// Gives it back to the next one who reads, where all was read; ends a transaction now instead of some time after it
+    /// was dropped.
     pub(crate) async fn release(self) -> Result<()> {
         match self {
-            Self::Pooled(_) => Ok(()),
+            Self::Reader(reader) => {
+                reader.rest();
+                Ok(())
+            }
             Self::Transaction(transaction) => transaction.rollback().await.map_err(reading),
+        }
+    }
+}
+
+impl Log {
+    pub(crate) async fn reader(&self) -> Result<ReadConnection> {
+        match self.statements {
+            Statements::Prepared => self.readers.acquire().await.map(ReadConnection::Reader),
+            Statements::Unnamed => {
+                let begun = begin(&self.pool, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY").await;
+                begun.map(ReadConnection::Transaction).map_err(reading)
+            }
         }
     }
 }
@@ -41,7 +48,7 @@ impl Deref for ReadConnection {
 
     fn deref(&self) -> &PgConnection {
         match self {
-            Self::Pooled(connection) => connection,
+            Self::Reader(reader) => reader,
             Self::Transaction(transaction) => transaction,
         }
     }
@@ -50,7 +57,7 @@ impl Deref for ReadConnection {
 impl DerefMut for ReadConnection {
     fn deref_mut(&mut self) -> &mut PgConnection {
         match self {
-            Self::Pooled(connection) => connection,
+            Self::Reader(reader) => reader,
             Self::Transaction(transaction) => transaction,
         }
     }

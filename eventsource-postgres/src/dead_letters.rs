@@ -11,7 +11,6 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use crate::PostgresStore;
 use crate::array::JsonText;
-use crate::connection::ReadConnection;
 use crate::error::reading;
 use crate::log::Log;
 use crate::writing::commit;
@@ -55,7 +54,7 @@ impl DeadLetters for PostgresStore {
 
     async fn held_keys(&self, consumer: &ConsumerName) -> Result<BTreeSet<String>> {
         let log = self.log()?;
-        let mut connection = ReadConnection::acquire(&log.pool, log.statements).await?;
+        let mut connection = log.reader().await?;
         let rows = log
             .query(include_str!("sql/held_keys.sql"))
             .bind(consumer.as_str())
@@ -68,7 +67,7 @@ impl DeadLetters for PostgresStore {
 
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>> {
         let log = self.log()?;
-        let mut connection = ReadConnection::acquire(&log.pool, log.statements).await?;
+        let mut connection = log.reader().await?;
         let sql = include_str!("sql/dead_letters.sql");
         let rows = log
             .query(&sql.replace("{columns}", COLUMNS))
@@ -85,7 +84,7 @@ impl DeadLetters for PostgresStore {
 
     async fn count_dead_letters(&self, query: &DeadLetterQuery) -> Result<u64> {
         let log = self.log()?;
-        let mut connection = ReadConnection::acquire(&log.pool, log.statements).await?;
+        let mut connection = log.reader().await?;
         let row = log
             .query(include_str!("sql/count_dead_letters.sql"))
             .bind(query.consumer().map(|consumer| consumer.as_str().to_owned()))

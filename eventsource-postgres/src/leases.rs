@@ -6,7 +6,6 @@ use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use crate::PostgresStore;
-use crate::connection::ReadConnection;
 use crate::error::reading;
 use crate::log::Log;
 use crate::writing::commit;
@@ -109,7 +108,7 @@ impl Leases for PostgresStore {
 
     async fn leases(&self, group: &ConsumerName) -> Result<Vec<Lease>> {
         let log = self.log()?;
-        let mut connection = ReadConnection::acquire(&log.pool, log.statements).await?;
+        let mut connection = log.reader().await?;
         let rows = log
             .query(include_str!("sql/leases.sql"))
             .bind(group.as_str())

@@ -9,12 +9,14 @@ use uuid::Uuid;
 use crate::config::{CommitMode, PayloadIndex, PostgresConfig, Statements, WakeUp};
 use crate::flusher::Flusher;
 use crate::inline::InlineViews;
+use crate::readers::Readers;
 use crate::schema_name::SchemaName;
 
 /// One log in one database: what every part of the store needs to ask for something.
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) pool: PgPool,
+    pub(crate) readers: Readers,
     pub(crate) schema: SchemaName,
     pub(crate) payload_index: PayloadIndex,
     pub(crate) statements: Statements,
@@ -43,6 +45,7 @@ impl Log {
         let flusher =
             Flusher::start(pool.connect_options(), &config.schema, config.statements, config.answer_timeout);
         Ok(Self {
+            readers: Readers::start(&pool),
             pool,
             flusher,
             commit: config.commit,

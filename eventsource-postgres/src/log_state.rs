@@ -20,10 +20,13 @@ pub(crate) struct LogState {
 impl LogState {
     /// The statement for it: its columns are what [`decode`](Self::decode) expects. A standby shows nothing that is not
     /// durable where it comes from.
+    ///
+    /// `LIMIT 1` tells the planner what it can't know of a table that is never analysed: with more rows to come it would keep
+    /// a copy of all that is joined to them, a page of events.
     pub(crate) const STATEMENT: &str = "\
         SELECT greatest(n.global_position, l.floor) AS head, n.global_position AS newest, n.event_id AS newest_id, \
             l.pipelined AND NOT pg_catalog.pg_is_in_recovery() AS pipelined \
-        FROM {schema}.log l LEFT JOIN LATERAL (\
+        FROM (SELECT floor, pipelined FROM {schema}.log LIMIT 1) AS l LEFT JOIN LATERAL (\
             SELECT global_position, event_id FROM {schema}.events ORDER BY global_position DESC LIMIT 1\
         ) AS n ON true";
     /// How many columns it has.

@@ -13,7 +13,6 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::PostgresStore;
-use crate::connection::ReadConnection;
 use crate::connection::begin;
 use crate::error::{Asked, Failure, reading};
 use crate::log::{Log, Statement};
@@ -147,7 +146,7 @@ impl Log {
     }
 
     async fn read_outbox(&self, query: Statement) -> Result<Vec<PgRow>> {
-        let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
+        let mut connection = self.reader().await?;
         let rows = query.fetch_all(&mut *connection).await.map_err(reading)?;
         connection.release().await?;
         Ok(rows)

@@ -4,7 +4,6 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _, ValueRef as _};
 use uuid::Uuid;
 
-use crate::connection::ReadConnection;
 use crate::error::reading;
 use crate::filter::{Bound, Branch, Branches, in_versions, is_planned_by_value};
 use crate::log::Log;
@@ -28,9 +27,14 @@ impl Log {
             return Ok(Page { events: Vec::new(), head: self.head().await?, more: true });
         }
         let known = self.flusher.durable();
-        let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
+        let mut connection = self.reader().await?;
         let (mut page, snapshot) = self.page_within(&mut connection, filter, options, limit).await?;
-        connection.release().await?;
+        if page.more && (page.events.len() as u64) < limit {
+            // Rows are left, which the next one who reads would have to pass over.
+            drop(connection);
+        } else {
+            connection.release().await?;
+        }
         self.settle(&snapshot, known).await?;
         page.head = snapshot.head;
         Ok(page)
@@ -59,7 +63,7 @@ impl Log {
                 }
                 if row.try_get_raw(LogState::COLUMNS).map_err(reading)?.is_null() {
                     // Nothing matched: the row is there for the snapshot.
-                    break;
+                    continue;
                 }
                 let event = decoder.decode(&row, LogState::COLUMNS)?.event;
                 bytes += event.payload().as_json().len();
@@ -78,7 +82,7 @@ impl Log {
 
     pub(crate) async fn head(&self) -> Result<Position> {
         let known = self.flusher.durable();
-        let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
+        let mut connection = self.reader().await?;
         let row = sqlx::query(AssertSqlSafe(self.schema.fill_in(LogState::STATEMENT)))
             .persistent(self.is_preparing())
             .fetch_one(&mut *connection)
@@ -92,7 +96,7 @@ impl Log {
 
     /// The log's identity, as the database has it now.
     pub(crate) async fn id(&self) -> Result<Uuid> {
-        let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
+        let mut connection = self.reader().await?;
         let id = sqlx::query_scalar(AssertSqlSafe(self.schema.fill_in("SELECT id FROM {schema}.log")))
             .persistent(self.is_preparing())
             .fetch_one(&mut *connection)
@@ -104,7 +108,7 @@ impl Log {
 
     pub(crate) async fn stream_version(&self, stream: &StreamId) -> Result<Option<Version>> {
         let known = self.flusher.durable();
-        let mut connection = ReadConnection::acquire(&self.pool, self.statements).await?;
+        let mut connection = self.reader().await?;
         let sql = format!(
             "SELECT snapshot.*, (SELECT e.version FROM {}.events e WHERE {} \
              ORDER BY e.aggregate_id DESC, e.aggregate_type DESC, e.version DESC LIMIT 1) FROM ({}) AS snapshot",

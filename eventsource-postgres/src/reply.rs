@@ -5,7 +5,6 @@ use tokio::time::timeout;
 
 use crate::append::{Answered, Verdict};
 use crate::committer::Request;
-use crate::connection::ReadConnection;
 use crate::flusher::Seen;
 use crate::log::Log;
 
@@ -100,7 +99,7 @@ impl Reply {
 async fn judge(log: &Log, append: &Append) -> Result<Appended> {
     let judging = async {
         let known = log.flusher.durable();
-        let mut connection = ReadConnection::acquire(&log.pool, log.statements).await?;
+        let mut connection = log.reader().await?;
         let judgement = log.judge_repeated(&mut connection, append).await;
         connection.release().await?;
         let judgement = judgement?;

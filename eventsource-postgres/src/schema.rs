@@ -20,7 +20,7 @@ pub(crate) const LOG_LOCK_CLASS: i32 = 0x4553_4c47;
 const MIGRATION_LOCK_CLASS: i32 = 0x4553_4d47;
 
 /// What to run to come from the version that is its index to the next.
-const MIGRATIONS: [&[&str]; 3] = [
+const MIGRATIONS: [&[&str]; 4] = [
     &[
         include_str!("sql/tables.sql"),
         include_str!("sql/archive.sql"),
@@ -31,6 +31,8 @@ const MIGRATIONS: [&[&str]; 3] = [
     // Arrays are taken apart without a table for each of them (ADR 17).
     &[include_str!("sql/append.sql")],
     &[include_str!("sql/snapshot_events.sql"), include_str!("sql/first_match_in_tenant.sql")],
+    // One event under a condition has the short cut too (ADR 7).
+    &[include_str!("sql/append_event.sql")],
 ];
 
 /// Brings the log in `schema` up to date, creating it if need be, and returns its id. Several processes may do so at
@@ -83,7 +85,13 @@ pub(crate) async fn announce_pipelined(pool: &PgPool, schema: &SchemaName) -> Re
 /// What functions have in common is written once.
 fn with_parts(script: &str) -> String {
     let leap = include_str!("sql/leap.sql").trim_end();
+    let find_conflict = include_str!("sql/find_conflict.sql").trim_end();
     script
+        .replace("{find_conflict}", &find_conflict.replace("{by_query}", ""))
+        .replace(
+            "{find_conflict_by_query}",
+            &find_conflict.replace("{by_query}", include_str!("sql/condition_query.sql").trim_end()),
+        )
         .replace("{lock_log}", include_str!("sql/lock_log.sql").trim_end())
         .replace("{leap}", &leap.replace("{another_list}", ""))
         .replace(

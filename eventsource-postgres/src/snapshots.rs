@@ -8,7 +8,6 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use crate::connection::ReadConnection;
 use crate::connection::begin;
 use crate::error::{reading, writing};
 use crate::log::{Log, Statement};
@@ -56,7 +55,7 @@ impl SnapshotStore for PostgresStore {
             SnapshotSubject::Stream(_) => include_str!("sql/load_snapshot.sql"),
             SnapshotSubject::View { .. } => include_str!("sql/load_view_snapshot.sql"),
         };
-        let mut connection = ReadConnection::acquire(&log.pool, log.statements).await?;
+        let mut connection = log.reader().await?;
         let row =
             look_up(log.statement(load), key).fetch_optional(&mut *connection).await.map_err(reading)?;
         connection.release().await?;

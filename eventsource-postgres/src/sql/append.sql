@@ -1,6 +1,6 @@
 -- The way into the log. Every writer calls it: one append or a batch of them, of a store or of a caller's transaction. (An
--- append of one event without a condition takes the short cut, append_event.) A migration may run this on a log that has an
--- older version of it, while stores are at work: it has to keep its arguments.
+-- append of one event under a condition of tags and types, or under none, takes the short cut, append_event.) A migration
+-- may run this on a log that has an older version of it, while stores are at work: it has to keep its arguments.
 --
 -- Its statements must each be one index look-up, on an empty, an un-analysed and a large table alike, because their plans
 -- are made once for a connection's life. Hence the settings: a generic plan at once, nothing but index scans and nested
@@ -143,7 +143,9 @@ DECLARE
     v_part integer := 0;
     v_first_part integer;
     v_condition integer := 0;
+    v_after bigint;
     v_item integer := 0;
+    v_last_item integer;
     v_blocker integer := 0;
     v_tag integer := 0;
     v_item_type integer := 0;
@@ -218,45 +220,13 @@ BEGIN
                 v_value := p_condition_values[v_ordinal - 1];
                 v_blocker := p_condition_blockers[v_ordinal - 1];
             END IF;
-            -- Each statement sees what was committed by then. An event that is archived between two of them is looked for
-            -- again, and not found.
-            FOR v_look IN 1 .. 3 LOOP
-                v_position := NULL;
-                IF p_condition_queries[v_ordinal] IS NOT NULL THEN
-                    v_position := {schema}.first_found(
-                        p_condition_queries[v_ordinal],
-                        p_values[v_value + 1 : p_condition_values[v_ordinal]],
-                        p_condition_after[v_ordinal]);
-                END IF;
-                FOR v_each IN v_item + 1 .. p_condition_items[v_ordinal] LOOP
-                    v_tag := coalesce(p_item_tags[v_each - 1], 0);
-                    v_item_type := coalesce(p_item_types[v_each - 1], 0);
-                    IF p_item_tags[v_each] = v_tag + 1 AND p_item_types[v_each] = v_item_type THEN
-                        -- By far the most frequent condition: one tag.
-                        v_found := (SELECT t.position FROM {schema}.event_tags t
-                                    WHERE t.tag = p_tags[v_tag + 1] AND t.position > p_condition_after[v_ordinal]
-                                    ORDER BY t.tag, t.position LIMIT 1);
-                    ELSE
-                        v_found := {schema}.first_match(
-                            p_tags[v_tag + 1 : p_item_tags[v_each]],
-                            p_types[v_item_type + 1 : p_item_types[v_each]],
-                            p_condition_after[v_ordinal]);
-                    END IF;
-                    v_position := least(v_position, v_found);
-                END LOOP;
-                EXIT WHEN v_position IS NULL;
-                v_type := (SELECT e.event_type FROM {schema}.events e WHERE e.global_position = v_position);
-                EXIT WHEN v_type IS NOT NULL;
-            END LOOP;
-            IF v_position IS NOT NULL THEN
-                IF v_type IS NULL THEN
-                    RAISE EXCEPTION 'a tag is stored for position %, where no event lies', v_position
-                        USING ERRCODE = 'data_corrupted';
-                END IF;
-            ELSE
+            v_after := p_condition_after[v_ordinal];
+            v_last_item := p_condition_items[v_ordinal];
+            {find_conflict_by_query}
+            IF v_position IS NULL THEN
                 FOR v_each IN v_blocker + 1 .. p_condition_blockers[v_ordinal] LOOP
                     v_found := firsts[p_event_requests[p_blockers[v_each]]] + p_event_indexes[p_blockers[v_each]];
-                    IF v_found > p_condition_after[v_ordinal] THEN
+                    IF v_found > v_after THEN
                         v_position := v_found;
                         v_type := p_event_types[p_blockers[v_each]];
                         EXIT;
