@@ -71,26 +71,16 @@ impl Readers {
 
     pub(crate) async fn acquire(&self) -> Result<Reader> {
         let pool = &self.resting.pool;
-        let closed = |_| Error::closed("the store is closed");
-        let place = match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => {
-                let place = Arc::clone(&self.places).acquire_owned();
-                let place = timeout(pool.options().get_acquire_timeout(), place).await;
-                place.map_err(|_| reading(sqlx::Error::PoolTimedOut))?.map_err(closed)?
-            }
-        };
+        let place = Arc::clone(&self.places).acquire_owned();
+        let place = timeout(pool.options().get_acquire_timeout(), place)
+            .await
+            .map_err(|_| reading(sqlx::Error::PoolTimedOut))?
+            .map_err(|_| Error::closed("nobody reads any more"))?;
         let (connection, since) = match self.resting.pop() {
             Some(Rested { connection, since, .. }) => (connection, since),
             None => (pool.acquire().await.map_err(reading)?, Instant::now()),
         };
         Ok(Reader { connection, since, resting: Arc::clone(&self.resting), _place: place })
-    }
-
-    /// Gives back all that rest; those that are at work follow when their work is done.
-    pub(crate) fn close(&self) {
-        self.places.close();
-        self.resting.end();
     }
 }
 

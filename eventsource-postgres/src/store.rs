@@ -227,7 +227,6 @@ impl EventStore for PostgresStore {
         };
         *committing = None;
         self.log.flusher.close().await;
-        self.log.readers.close();
         if self.shared.pool == Ownership::Ours {
             // While a server is gone, the pool's own attempts to connect can hold this up for minutes.
             timeout(Self::CLOSING, self.log.pool.close()).await.map_err(|_| {

@@ -93,7 +93,7 @@ async fn a_log_of_the_first_version_gets_the_functions_of_today_and_keeps_its_ev
     // The older functions had the same arguments and another body.
     let older = "
         ALTER TABLE snapshots DROP COLUMN event_id; ALTER TABLE view_snapshots DROP COLUMN event_id;
-        DROP FUNCTION first_match_in_tenant;
+        DROP FUNCTION first_match_in_tenant; DROP FUNCTION append_event;
         DELETE FROM eventsource_migrations WHERE version > 1;
         DO $$
         DECLARE
@@ -108,8 +108,9 @@ async fn a_log_of_the_first_version_gets_the_functions_of_today_and_keeps_its_ev
     // Also through the store that was open all the time.
     for store in [&upgraded, &store] {
         store.append(two()).await.unwrap();
+        store.append(one("One").fail_if(Filter::tagged("unit", "a").unwrap())).await.unwrap();
     }
-    assert_eq!(upgraded.query(&Filter::all()).await.unwrap().events.len(), 5);
+    assert_eq!(upgraded.query(&Filter::all()).await.unwrap().events.len(), 7);
     assert_eq!(run(store.pool(), functions).await, count);
     store.close().await.unwrap();
     upgraded.close().await.unwrap();

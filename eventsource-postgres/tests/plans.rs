@@ -57,13 +57,15 @@ fn appends(number: usize) -> Vec<Append> {
         Filter::any_of([tag().all_payload("customer_id", 7).unwrap()]).unwrap().in_tenant(bulky()),
         Filter::all().in_tenant(TenantId::new(Uuid::now_v7()).unwrap()),
     ];
-    let append = || {
-        let event = tagged("Checked", &format!("new-{number}"));
-        Append::to_stream(order(), ExpectedVersion::NoStream, [event])
+    let append = |events: usize| {
+        let event = |_| tagged("Checked", &format!("new-{number}"));
+        Append::to_stream(order(), ExpectedVersion::NoStream, (0..events).map(event).collect::<Vec<_>>())
     };
-    // Without a condition it is another function.
+    // One event is another function's business than two.
+    let guarded =
+        filters.iter().flat_map(|filter| [1, 2].map(|events| append(events).fail_if(filter.clone())));
     let exact = Append::to_stream(order(), ExpectedVersion::Any, [tagged("Checked", "exact")]);
-    filters.into_iter().map(|filter| append().fail_if(filter)).chain([append(), exact]).collect()
+    guarded.chain([append(1), append(2), exact]).collect()
 }
 
 fn bulky() -> TenantId {
@@ -128,12 +130,12 @@ async fn an_append_is_a_few_index_look_ups_whenever_its_plans_were_made() {
         watch(store, 1_000_000 + number, "grown and never analysed", 60).await;
     }
     let began = Instant::now();
-    for number in 2_000_000..2_000_050 {
+    for number in 2_000_000..2_000_025 {
         for append in appends(number) {
             stores[0].append(append).await.unwrap();
         }
     }
-    assert!(began.elapsed() < Duration::from_secs(60), "400 appends took {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(60), "the appends took {:?}", began.elapsed());
     run(stores[0].pool(), "VACUUM ANALYZE events").await;
     run(stores[0].pool(), "VACUUM ANALYZE event_tags").await;
     for (number, store) in stores.iter().enumerate() {
