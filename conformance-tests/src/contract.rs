@@ -56,6 +56,7 @@ macro_rules! __contract {
             an_append_is_not_refused_by_its_own_events,
             what_is_appended_need_not_match_the_condition,
             a_conflict_may_go_one_way_only,
+            each_item_of_a_condition_refuses,
             all_conditions_must_hold_and_the_first_broken_is_named,
             each_condition_has_its_own_position,
             versions_are_judged_before_conditions,

@@ -117,6 +117,39 @@ pub async fn a_conflict_may_go_one_way_only(cx: Cx) -> CaseResult {
     Ok(())
 }
 
+pub async fn each_item_of_a_condition_refuses(cx: Cx) -> CaseResult {
+    let boundary = Filter::any_of([
+        FilterItem::new().tag("course", "c1")?,
+        FilterItem::new().event_types(["SchoolClosed", "SchoolSold"])?,
+        FilterItem::new().event_type("Enrolled")?.tag("student", "s1")?.tag("course", "c2")?,
+        FilterItem::new().tag("student", "s2")?,
+    ])?;
+    let log = [
+        tagged("Enrolled", "student", "s1"),
+        tagged("CourseDefined", "course", "c1"),
+        event("SchoolSold"),
+        tagged("Enrolled", "student", "s1").tag("course", "c2")?,
+        tagged("Enrolled", "student", "s2"),
+    ];
+    let log: Vec<_> = log.into_iter().map(|event| (event.event_type().clone(), event)).collect();
+    let mut before = Position::START;
+    for (index, (event_type, matching)) in log.into_iter().enumerate() {
+        let stored = cx.store().append(Append::events([matching])).await?;
+        // Alone, and as one of several events: a store may have a way of its own for either.
+        for count in [1, 2] {
+            let guarded = Append::events(events(count)).fail_if(boundary.clone()).after(before);
+            let result = cx.store().append(guarded).await;
+            if index == 0 {
+                before = result?.last;
+            } else {
+                assert_eq!(conflict(result)?, named(stored.first, event_type.as_str()));
+            }
+        }
+        before = before.max(stored.last);
+    }
+    Ok(())
+}
+
 pub async fn all_conditions_must_hold_and_the_first_broken_is_named(cx: Cx) -> CaseResult {
     let a = cx.store().append(Append::events([event("A")])).await?.first;
     let b = cx.store().append(Append::events([event("B")])).await?.first;
