@@ -132,6 +132,14 @@ impl Branch {
             (None, None) => format!("{condition} AND {position} > {after}"),
         }
     }
+
+    /// The same, as no index can look it up: for a branch that is narrow by another. A plan for any value
+    /// takes a range of positions for a small one, and would read all of the log that lies in it.
+    pub(crate) fn looked_at_between(&self, after: &str, until: Option<&str>) -> String {
+        let Self { condition, position, .. } = self;
+        let until = until.unwrap_or(LAST);
+        format!("{condition} AND ({position} > {after} AND {position} <= {until}) IS TRUE")
+    }
 }
 
 /// No position lies behind it.

@@ -140,8 +140,13 @@ impl Log {
         };
         let mut branches =
             Branches { schema: &self.schema, index: &self.payload_index, values: &mut values }.of(filter)?;
+        let is_in_stream = filter.scope().stream().is_some();
         for branch in &mut branches {
-            branch.condition = branch.between(&after, until.as_deref());
+            branch.condition = if is_in_stream {
+                branch.looked_at_between(&after, until.as_deref())
+            } else {
+                branch.between(&after, until.as_deref())
+            };
         }
         if let Some(stream) = filter.scope().stream() {
             // Paging by position alone would walk a long stream from its beginning for every page. The event that the
