@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use eventsource_core::{
     Checkpoint, CheckpointSave, ConsumerName, DeadLetterKey, DeadLetterQuery, DeadLetterState, Delivery,
-    DeliveryFailure, Error, ErrorKind, Filter, Position, Purpose, Record, Result, Sink,
+    DeliveryFailure, Error, ErrorKind, Filter, Position, Purpose, Record, Result, Sink, ViewRefusal,
 };
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
@@ -160,30 +160,43 @@ impl Rebuild {
             }
         };
         let timeout = settings.policy.handler_timeout;
-        let pump = Pump {
-            name: name.clone(),
-            store: store.clone(),
-            sink: sink.clone(),
-            settings,
-            control: control.clone(),
-            share: None,
-            purpose: Purpose::Rebuild,
-            end: End::CaughtUp,
+        let building = async {
+            loop {
+                let pump = Pump {
+                    name: name.clone(),
+                    store: store.clone(),
+                    sink: sink.clone(),
+                    settings: settings.clone(),
+                    control: control.clone(),
+                    share: None,
+                    purpose: Purpose::Rebuild,
+                    end: End::CaughtUp,
+                };
+                let outcome = pump.run_to_its_end().await?;
+                let mut parked = patiently(&name, &store, &control, || unresolved(&store, &name)).await?;
+                if outcome != Outcome::CaughtUp {
+                    return Ok::<_, Error>((outcome, parked));
+                }
+                // It may have begun meanwhile.
+                refuse_group(&self.live, &listing().await?)?;
+                let shadow = patiently(&name, &store, &control, || shadow(&store, &name)).await?;
+                let record = Record::Switch { from: shadow, to: self.live.clone() };
+                let delivery = Delivery { events: Vec::new(), record, purpose: Purpose::Rebuild, timeout };
+                match switch(&store, &sink, &delivery, &name).await {
+                    // Kept inline, it may lack only so much when it is switched, and others have appended more meanwhile.
+                    Err(error) if is_behind(&error) => {}
+                    switched => {
+                        switched?;
+                        parked.iter_mut().for_each(|key| key.consumer = self.live.clone());
+                        return Ok((outcome, parked));
+                    }
+                }
+            }
         };
-        let outcome = tokio::select! {
-            outcome = pump.run_to_its_end() => outcome?,
-            () = watching => Outcome::Stopped,
+        let (outcome, parked) = tokio::select! {
+            built = building => built?,
+            never = watching => never,
         };
-        let mut parked = patiently(&name, &store, &control, || unresolved(&store, &name)).await?;
-        if outcome == Outcome::CaughtUp {
-            // It may have begun meanwhile.
-            refuse_group(&self.live, &listing().await?)?;
-            let shadow = patiently(&name, &store, &control, || shadow(&store, &name)).await?;
-            let record = Record::Switch { from: shadow, to: self.live.clone() };
-            let delivery = Delivery { events: Vec::new(), record, purpose: Purpose::Rebuild, timeout };
-            switch(&store, &sink, &delivery, &name).await?;
-            parked.iter_mut().for_each(|key| key.consumer = self.live.clone());
-        }
         let progress = progress(&control, begun, began_with);
         if let Some(report) = &self.report {
             report(&progress);
@@ -251,6 +264,10 @@ async fn shadow(store: &ConsumerStore, name: &ConsumerName) -> Result<Checkpoint
         Some(checkpoint) => CheckpointSave::following(&checkpoint),
         None => CheckpointSave::first(name.clone(), store.identity.log_id().await?),
     })
+}
+
+fn is_behind(error: &Error) -> bool {
+    matches!(error.view_refusal(), Some(ViewRefusal::Behind { .. }))
 }
 
 /// To switch would set a checkpoint that no member of the group looks at.
