@@ -5,7 +5,6 @@
 //! between. Prints decisions a second, and how long reading and appending take.
 
 use std::error::Error;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eventsource_core::{Append, EventStore, EventStoreExt, Filter, FilterItem, NewEvent, Result};
@@ -87,7 +86,6 @@ fn event(number: u64, course: u64, student: u64) -> Result<NewEvent> {
 async fn fill(store: &PostgresStore, size: u64) -> Result<()> {
     let tags = size / EVENTS_OF_A_TAG;
     let first = store.head().await?.to_raw();
-    let store = Arc::new(store.clone());
     for number in (first..size).step_by(1_000) {
         let events = (number..size.min(number + 1_000))
             .map(|number| event(number, number % tags, (number * 7_919 + number / tags) % tags))

@@ -17,7 +17,7 @@ use crate::array::{JsonText, array_literal};
 use crate::blockers::Earlier;
 use crate::config::PayloadIndex;
 use crate::filter;
-use crate::items::Items;
+use crate::items::{Items, is_plain};
 use crate::log::Log;
 use crate::log_state::LogState;
 use crate::schema_name::SchemaName;
@@ -270,7 +270,8 @@ impl<'a> Batch<'a> {
         index: &PayloadIndex,
     ) -> Result<()> {
         self.condition_after.push(after(condition));
-        if self.items.add(condition.filter())? {
+        if is_plain(condition.filter()) {
+            self.items.add(condition.filter())?;
             self.condition_queries.push(None);
         } else {
             let (query, mut values) = filter::first_match(schema, index, condition.filter())?;

@@ -133,8 +133,8 @@ impl Branch {
         }
     }
 
-    /// The same, as no index can look it up: for a branch that is narrow by another. A plan for any value
-    /// takes a range of positions for a small one, and would read all of the log that lies in it.
+    /// The same, as no index can look it up: for a branch that is narrow by another. A plan for any value takes a range of
+    /// positions for a small one, and would read all of the log that lies in it.
     pub(crate) fn looked_at_between(&self, after: &str, until: Option<&str>) -> String {
         let Self { condition, position, .. } = self;
         let until = until.unwrap_or(LAST);

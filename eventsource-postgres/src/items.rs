@@ -12,23 +12,18 @@ pub(crate) struct Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    /// Adds a filter's items, or nothing if one of them asks for more than types and tags; says whether it did.
-    pub(crate) fn add(&mut self, filter: &'a Filter) -> Result<bool> {
-        if !is_plain(filter) {
-            return Ok(false);
-        }
-        match filter.items() {
+    /// Adds the items of a [plain](is_plain) filter.
+    pub(crate) fn add(&mut self, filter: &'a Filter) -> Result<()> {
+        let Some(items) = filter.items() else {
             // All events: an item that asks for nothing.
-            None => self.end_item()?,
-            Some(items) => {
-                for item in items {
-                    self.tags.extend(item.tag_set().iter().map(|tag| tag.as_str()));
-                    self.types.extend(item.event_type_set().iter().map(EventType::as_str));
-                    self.end_item()?;
-                }
-            }
+            return self.end_item();
+        };
+        for item in items {
+            self.tags.extend(item.tag_set().iter().map(|tag| tag.as_str()));
+            self.types.extend(item.event_type_set().iter().map(EventType::as_str));
+            self.end_item()?;
         }
-        Ok(true)
+        Ok(())
     }
 
     fn end_item(&mut self) -> Result<()> {

@@ -69,18 +69,20 @@ impl Readers {
         Self { places: Arc::new(Semaphore::new(places as usize)), resting, giving_back }
     }
 
+    /// As fast as the pool's limit for it says, whatever there is to wait for.
     pub(crate) async fn acquire(&self) -> Result<Reader> {
         let pool = &self.resting.pool;
-        let place = Arc::clone(&self.places).acquire_owned();
-        let place = timeout(pool.options().get_acquire_timeout(), place)
-            .await
-            .map_err(|_| reading(sqlx::Error::PoolTimedOut))?
-            .map_err(|_| Error::closed("nobody reads any more"))?;
-        let (connection, since) = match self.resting.pop() {
-            Some(Rested { connection, since, .. }) => (connection, since),
-            None => (pool.acquire().await.map_err(reading)?, Instant::now()),
+        let acquiring = async {
+            let place = Arc::clone(&self.places).acquire_owned().await;
+            let place = place.map_err(|_| Error::closed("nobody reads any more"))?;
+            let (connection, since) = match self.resting.pop() {
+                Some(Rested { connection, since, .. }) => (connection, since),
+                None => (pool.acquire().await.map_err(reading)?, Instant::now()),
+            };
+            Ok(Reader { connection, since, resting: Arc::clone(&self.resting), _place: place })
         };
-        Ok(Reader { connection, since, resting: Arc::clone(&self.resting), _place: place })
+        let limit = pool.options().get_acquire_timeout();
+        timeout(limit, acquiring).await.map_err(|_| reading(sqlx::Error::PoolTimedOut))?
     }
 }
 
@@ -95,8 +97,9 @@ impl Reader {
     pub(crate) fn rest(self) {
         let Self { connection, since, resting, .. } = self;
         let pool = &resting.pool;
-        // Others need it more, where it is the pool's last one.
-        let is_spare = pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections();
+        // Others need it more, where it is the pool's last one, and so does whoever closes the pool.
+        let is_last = pool.num_idle() == 0 && pool.size() >= pool.options().get_max_connections();
+        let is_spare = !is_last && !pool.is_closed();
         if is_spare && since.elapsed() < Readers::KEEP {
             resting.push(Rested { connection, since, at_rest_since: Instant::now() });
         }

@@ -100,9 +100,8 @@ async fn judge(log: &Log, append: &Append) -> Result<Appended> {
     let judging = async {
         let known = log.flusher.durable();
         let mut connection = log.reader().await?;
-        let judgement = log.judge_repeated(&mut connection, append).await;
+        let judgement = log.judge_repeated(&mut connection, append).await?;
         connection.release().await?;
-        let judgement = judgement?;
         log.settle(&judgement.snapshot, known).await?;
         judgement.result
     };

@@ -130,7 +130,7 @@ async fn an_append_is_a_few_index_look_ups_whenever_its_plans_were_made() {
         watch(store, 1_000_000 + number, "grown and never analysed", 60).await;
     }
     let began = Instant::now();
-    for number in 2_000_000..2_000_025 {
+    for number in 2_000_000..2_000_050 {
         for append in appends(number) {
             stores[0].append(append).await.unwrap();
         }

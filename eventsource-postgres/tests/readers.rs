@@ -78,6 +78,44 @@ async fn a_callers_pool_is_whole_after_the_store_was_closed() {
 }
 
 #[tokio::test]
+async fn a_caller_may_close_the_pool_while_others_read() {
+    let pool = PgPoolOptions::new().max_connections(4).connect(&database("closed").await).await.unwrap();
+    let store = PostgresStore::from_pool(pool.clone(), PostgresConfig::for_pool()).await.unwrap();
+    let reading: Vec<_> = (0..8)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { while store.head().await.is_ok() {} })
+        })
+        .collect();
+    sleep(Duration::from_millis(100)).await;
+    timeout(PATIENCE, pool.close()).await.unwrap();
+    for task in reading {
+        timeout(PATIENCE, task).await.unwrap().unwrap();
+    }
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_that_were_killed_are_replaced() {
+    let store = store("killed").await;
+    for _ in 0..5 {
+        read(&store, 8).await;
+        let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        sqlx::raw_sql(kill).execute(store.pool()).await.unwrap();
+        let recovering = async {
+            while let Err(error) = store.head().await {
+                assert!(error.is_retryable(), "{error:?}");
+            }
+        };
+        timeout(PATIENCE, recovering).await.unwrap();
+        // The killed one that killed is back at work too.
+        while store.append(one("A")).await.is_err() {}
+    }
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_read_that_finds_no_connection_in_time_says_so() {
     let config = config("no_place").await.max_connections(2).acquire_timeout(Duration::from_millis(200));
     let store = PostgresStore::connect(config).await.unwrap();
