@@ -130,7 +130,9 @@ impl Rebuild {
         self.consumer.control()
     }
 
-    /// Builds the new view and switches, however often the store is away meanwhile.
+    /// Builds the new view and switches, however often the store is away meanwhile. Where the view is kept inline, it may lack
+    /// only so much when it is switched to; if others have appended more since it caught up, it catches up again, until it
+    /// is told to stop.
     ///
     /// # Errors
     /// As for [`Consumer::run`]; `InvalidInput` if the live consumer is a group; `Unavailable` as well if it is told to stop

@@ -174,6 +174,7 @@ macro_rules! __contract_consumers {
             a_view_moves_between_a_consumer_and_the_appends,
             a_view_that_is_switched_to_lacks_nothing,
             a_view_is_rebuilt_while_it_is_kept_inline,
+            a_view_too_far_behind_to_be_switched_to_catches_up_first,
             a_checkpoint_that_is_not_of_this_log_refuses_appends,
         }
         inline_under_load requires Inline {
