@@ -17,6 +17,7 @@ mod harness;
 mod manual_clock;
 pub mod model;
 mod operations;
+mod outrun;
 mod publishing;
 mod race;
 pub mod random;
