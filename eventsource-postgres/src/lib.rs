@@ -8,6 +8,7 @@ mod append;
 mod append_event;
 mod arguments;
 mod array;
+mod binary;
 mod blockers;
 mod call;
 mod changes;

@@ -16,7 +16,7 @@ use crate::PostgresStore;
 use crate::connection::begin;
 use crate::error::{Asked, Failure, reading};
 use crate::log::{Log, Statement};
-use crate::row::json_text;
+use crate::binary::{json, required};
 
 /// The class of the outbox's advisory lock; the key is its table's oid, unique in a database.
 const LOCK_CLASS: i32 = 0x4553_4f42;
@@ -161,7 +161,7 @@ impl Log {
 fn entry(row: &PgRow) -> Result<OutboxEntry> {
     let position: i64 = row.try_get(0).map_err(reading)?;
     let broken = || format!("the outbox's entry for position {position} can't be decoded");
-    let event = RecordedEvent::from_json(json_text(row, 1)?)
+    let event = RecordedEvent::from_json(required(row, 1, json)?)
         .map_err(|error| Error::corrupt(broken()).with_source(error))?;
     let failed: i32 = row.try_get(2).map_err(reading)?;
     match u32::try_from(failed) {

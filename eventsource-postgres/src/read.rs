@@ -58,18 +58,15 @@ impl Log {
             let mut decoder = Rows::default();
             let mut bytes = 0;
             while let Some(row) = rows.try_next().await.map_err(reading)? {
-                if snapshot.is_none() {
-                    snapshot = Some(LogState::decode(&row, 0)?);
-                }
                 if row.try_get_raw(LogState::COLUMNS).map_err(reading)?.is_null() {
-                    // Nothing matched: the row is there for the snapshot.
+                    snapshot = Some(LogState::decode(&row, 0)?);
                     continue;
                 }
                 let event = decoder.decode(&row, LogState::COLUMNS)?.event;
                 bytes += event.payload().as_json().len();
                 page.events.push(event);
                 page.more = page.events.len() as u64 == limit;
-                if bytes > PAGE_BYTES {
+                if bytes > PAGE_BYTES && snapshot.is_some() {
                     page.more = true;
                     break;
                 }
@@ -131,7 +128,12 @@ impl Log {
 
     fn page_statement(&self, filter: &Filter, options: &ReadOptions, limit: u64) -> Result<(String, Bound)> {
         let mut values = Bound::default();
-        let limit = values.add(i64::try_from(limit).unwrap_or(i64::MAX))?;
+        let mut limit = values.add(i64::try_from(limit).unwrap_or(i64::MAX))?;
+        if !is_planned_by_value(filter) {
+            // One index serves, in its order. A planner that knows the limit, and for want of statistics takes the range
+            // for no longer than that, rather sorts all of it: the rest of the log for a page.
+            limit = format!("(SELECT {limit})");
+        }
         let after = values.add(options.after_position().to_i64())?;
         let until = match options.until_position() {
             // No event lies at the very end, and its successor would be no number.
@@ -209,10 +211,14 @@ impl Log {
                 )
             }
         };
-        // The snapshot stands beside every event, and alone where there is none.
+        // The snapshot is a row of its own, the first one.
         let snapshot = self.schema.fill_in(LogState::STATEMENT);
-        let sql =
-            format!("SELECT snapshot.*, e.* FROM ({snapshot}) AS snapshot LEFT JOIN ({events}) AS e ON true");
+        let no_event = vec!["NULL"; COLUMNS.split(',').count()].join(", ");
+        let no_snapshot = ["NULL"; LogState::COLUMNS].join(", ");
+        let sql = format!(
+            "SELECT snapshot.*, {no_event} FROM ({snapshot}) AS snapshot \
+             UNION ALL SELECT {no_snapshot}, e.* FROM ({events}) AS e"
+        );
         Ok((sql, values))
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::connection::begin;
 use crate::error::{reading, writing};
 use crate::log::{Log, Statement};
-use crate::row::json_text;
+use crate::binary::{json, required};
 use crate::store::PostgresStore;
 
 #[async_trait]
@@ -110,7 +110,7 @@ fn decode(row: &PgRow, key: &SnapshotKey) -> Result<Snapshot> {
         event_id: EventId::new(row.try_get(5).map_err(broken)?)?,
         schema_version: u32::try_from(schema_version)
             .map_err(|_| Error::corrupt("a stored schema version is negative"))?,
-        state: Payload::from_stored(json_text(row, 3)?)?,
+        state: Payload::from_stored(required(row, 3, json)?)?,
         taken_at: row.try_get::<DateTime<Utc>, _>(4).map_err(broken)?,
     })
 }

@@ -217,6 +217,37 @@ async fn a_page_is_read_by_index_whatever_the_filter() {
     store.close().await.unwrap();
 }
 
+/// A planner without statistics takes the rest of the log for shorter than a page, and would sort it.
+#[tokio::test]
+async fn a_large_page_of_a_log_that_was_never_analysed_reads_no_more_than_itself() {
+    let store = PostgresStore::connect(config("large_pages").await.max_connections(1)).await.unwrap();
+    run(store.pool(), "ALTER TABLE events SET (autovacuum_enabled = off)").await;
+    run(store.pool(), "ALTER TABLE event_tags SET (autovacuum_enabled = off)").await;
+    run(store.pool(), MANY).await;
+    let size = 2_000;
+    let first = ReadOptions::new().limit(size);
+    let second = first.clone().after(Position::from_raw(10_000)).until(Position::from_raw(190_000));
+    for filter in [
+        Filter::all(),
+        Filter::tagged("bulk", "1").unwrap(),
+        Filter::event_types(["Type2"]).unwrap(),
+        Filter::event_types(["Type1", "Type2"]).unwrap(),
+        Filter::all().in_tenant(bulky()),
+        Filter::all().of_aggregate_type(AggregateType::new("Order").unwrap()),
+    ] {
+        // Plans for the values, and then for any.
+        for options in [first.clone(), second.clone(), second.clone().backward()].iter().cycle().take(21) {
+            let before = read_so_far(&store).await;
+            let page = store.read_page(&filter, options).await.unwrap();
+            assert_eq!(page.events.len() as u64, size);
+            let read = read_so_far(&store).await - before;
+            let most = 4 * size as i64;
+            assert!(read <= most, "{filter:?}, {options:?}: {read} rows and index entries are read");
+        }
+    }
+    store.close().await.unwrap();
+}
+
 /// Also where the type sorts last, so that a range that begins with it looks empty to the planner.
 #[tokio::test]
 async fn the_index_of_a_payloads_key_leads_where_a_type_is_asked_for_too() {
