@@ -105,7 +105,10 @@ mod tests {
     fn what_has_another_length_is_refused() {
         assert_eq!((bigint(&[0, 0, 0, 0, 0, 0, 1, 2]), integer(&[0, 0, 1, 2])), (Some(258), Some(258)));
         assert_eq!((bigint(&[0; 4]), integer(&[0; 8]), uuid(&[0; 15])), (None, None, None));
-        assert_eq!((json(b"\x01{}"), json(b"\x02{}"), json(b""), text(b"\xff")), (Some("{}"), None, None, None));
+        assert_eq!(
+            (json(b"\x01{}"), json(b"\x02{}"), json(b""), text(b"\xff")),
+            (Some("{}"), None, None, None)
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::log::Log;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogState {
     pub(crate) head: Position,
-    /// The newest event that is there; the head may be that of one that was archived.
+    /// The newest event that is there, told where it may not be durable yet; the head may be that of one that was archived.
     newest: Option<Seen>,
     /// Whether the newest events may be visible before they are durable.
     is_pipelined: bool,
@@ -21,12 +21,17 @@ impl LogState {
     /// The statement for it: its columns are what [`decode`](Self::decode) expects. A standby shows nothing that is not
     /// durable where it comes from.
     ///
+    /// What is told for the flusher only is NULL where nobody waits for it: the columns stand beside each event of a page.
+    ///
     /// `LIMIT 1` tells the planner what it can't know of a table that is never analysed: with more rows to come it would keep
     /// a copy of all that is joined to them, a page of events.
     pub(crate) const STATEMENT: &str = "\
-        SELECT greatest(n.global_position, l.floor) AS head, n.global_position AS newest, n.event_id AS newest_id, \
-            l.pipelined AND NOT pg_catalog.pg_is_in_recovery() AS pipelined \
-        FROM (SELECT floor, pipelined FROM {schema}.log LIMIT 1) AS l LEFT JOIN LATERAL (\
+        SELECT greatest(n.global_position, l.floor) AS head, \
+            CASE WHEN l.pipelined THEN n.global_position END AS newest, \
+            CASE WHEN l.pipelined THEN n.event_id END AS newest_id, l.pipelined \
+        FROM (\
+            SELECT floor, pipelined AND NOT pg_catalog.pg_is_in_recovery() AS pipelined FROM {schema}.log LIMIT 1\
+        ) AS l LEFT JOIN LATERAL (\
             SELECT global_position, event_id FROM {schema}.events ORDER BY global_position DESC LIMIT 1\
         ) AS n ON true";
     /// How many columns it has.

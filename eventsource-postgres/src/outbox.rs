@@ -13,10 +13,10 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::PostgresStore;
+use crate::binary::{json, required};
 use crate::connection::begin;
 use crate::error::{Asked, Failure, reading};
 use crate::log::{Log, Statement};
-use crate::binary::{json, required};
 
 /// The class of the outbox's advisory lock; the key is its table's oid, unique in a database.
 const LOCK_CLASS: i32 = 0x4553_4f42;

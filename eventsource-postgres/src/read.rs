@@ -58,15 +58,18 @@ impl Log {
             let mut decoder = Rows::default();
             let mut bytes = 0;
             while let Some(row) = rows.try_next().await.map_err(reading)? {
-                if row.try_get_raw(LogState::COLUMNS).map_err(reading)?.is_null() {
+                if snapshot.is_none() {
                     snapshot = Some(LogState::decode(&row, 0)?);
+                }
+                if row.try_get_raw(LogState::COLUMNS).map_err(reading)?.is_null() {
+                    // Nothing matched: the row is there for the snapshot.
                     continue;
                 }
                 let event = decoder.decode(&row, LogState::COLUMNS)?.event;
                 bytes += event.payload().as_json().len();
                 page.events.push(event);
                 page.more = page.events.len() as u64 == limit;
-                if bytes > PAGE_BYTES && snapshot.is_some() {
+                if bytes > PAGE_BYTES {
                     page.more = true;
                     break;
                 }
@@ -211,14 +214,10 @@ impl Log {
                 )
             }
         };
-        // The snapshot is a row of its own, the first one.
+        // The snapshot stands beside every event, and alone where there is none.
         let snapshot = self.schema.fill_in(LogState::STATEMENT);
-        let no_event = vec!["NULL"; COLUMNS.split(',').count()].join(", ");
-        let no_snapshot = ["NULL"; LogState::COLUMNS].join(", ");
-        let sql = format!(
-            "SELECT snapshot.*, {no_event} FROM ({snapshot}) AS snapshot \
-             UNION ALL SELECT {no_snapshot}, e.* FROM ({events}) AS e"
-        );
+        let sql =
+            format!("SELECT snapshot.*, e.* FROM ({snapshot}) AS snapshot LEFT JOIN ({events}) AS e ON true");
         Ok((sql, values))
     }
 }

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use eventsource_core::{
-    Error, EventId, Metadata, NewEvent, Payload, Position, RecordedEvent, Result, SharedNames, StreamId, TenantId,
-    Version,
+    Error, EventId, Metadata, NewEvent, Payload, Position, RecordedEvent, Result, SharedNames, StreamId,
+    TenantId, Version,
 };
 use sqlx::postgres::PgRow;
 

@@ -8,10 +8,10 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use crate::binary::{json, required};
 use crate::connection::begin;
 use crate::error::{reading, writing};
 use crate::log::{Log, Statement};
-use crate::binary::{json, required};
 use crate::store::PostgresStore;
 
 #[async_trait]
