@@ -94,7 +94,7 @@ fn broken_column(row: &PgRow, at: usize) -> Error {
     use sqlx::Column as _;
 
     let name = row.columns().get(at).map_or("that it should have", |column| column.name());
-    Error::corrupt(format!("a stored event can't be decoded: the column {name}"))
+    Error::corrupt(format!("the column {name} can't be decoded"))
 }
 
 #[cfg(test)]

@@ -49,7 +49,10 @@ pub async fn a_reader_comes_as_far_as_the_damage(cx: Cx) -> CaseResult {
     assert_eq!(names(&read(cx.store(), Filter::all(), ReadOptions::new().after(at[2])).await?), ["D"]);
     assert_eq!(names(&read(cx.store(), types(["A", "D"]), ReadOptions::new()).await?), ["A", "D"]);
     let all: Vec<_> = cx.store().read(Filter::all(), ReadOptions::new()).collect().await;
-    assert!(all.last().is_some_and(Result::is_err), "a stream ends with the error");
+    let Some(Err(error)) = all.last() else { panic!("a stream ends with the error") };
+    // Whoever has to mend it must know where it is.
+    let place = format!("position {}", at[2]);
+    assert!(error.to_string().contains(&place), "{error} does not name {place}");
     Ok(())
 }
 
