@@ -1,3 +1,4 @@
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -6,8 +7,8 @@ use eventsource_core::Position;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::config::Statements;
@@ -50,14 +51,23 @@ impl Flusher {
     ) -> Self {
         let durable = Arc::new(AtomicU64::new(Position::START.to_raw()));
         let (asking, asked) = mpsc::unbounded_channel();
-        let task = Task {
+        let server = Arc::new(Server {
             options,
             statement: schema.fill_in("SELECT {schema}.flush_log($1, $2)").into(),
             statements,
             answer_timeout,
             durable: Arc::clone(&durable),
+        });
+        let task = Task {
+            server,
             asked,
-            connection: None,
+            waiting: Vec::new(),
+            closing: None,
+            connections: Vec::new(),
+            under_way: JoinSet::new(),
+            took: Duration::ZERO,
+            is_opening: false,
+            last_refusal: None,
         };
         tokio::spawn(task.run());
         Self { durable, asking }
@@ -98,61 +108,144 @@ impl Flusher {
     }
 }
 
+/// Serves all who wait when a flush begins with that one flush.
+///
+/// Where flushes are slow, another one is begun beside it: the server lets those that wait at the same time share what they wait
+/// for, be it `commit_delay` or a standby. One after the other, who asks during a flush would wait for two; and, told later
+/// than the others, ask during a flush the next time, too.
 struct Task {
-    options: Arc<PgConnectOptions>,
-    statement: Arc<str>,
-    statements: Statements,
-    answer_timeout: Duration,
-    durable: Arc<AtomicU64>,
+    server: Arc<Server>,
     asked: mpsc::UnboundedReceiver<Ask>,
-    /// Its own: those of the pool may all be taken by those who wait for it.
-    connection: Option<PgConnection>,
+    waiting: Vec<Waiting>,
+    closing: Option<oneshot::Sender<()>>,
+    /// Its own: those of the pool may all be taken by those who wait for a flush. Nobody uses them now.
+    connections: Vec<PgConnection>,
+    under_way: JoinSet<Ended>,
+    /// How long the last flush took.
+    took: Duration,
+    is_opening: bool,
+    /// When the server last had no further connection.
+    last_refusal: Option<Instant>,
+}
+
+/// What something under way has come to.
+enum Ended {
+    Flush { connection: Option<PgConnection>, took: Duration },
+    Opening(Option<PgConnection>),
 }
 
 impl Task {
-    /// How long the connection is kept while nobody asks.
+    /// How long connections are kept while nobody asks, and how long a server that has none is not asked for one.
     const IDLE: Duration = Duration::from_secs(10);
+    /// How many flushes are under way at most.
+    const MOST: usize = 4;
+    /// What takes less time is waited for.
+    const SLOW: Duration = Duration::from_millis(1);
 
     async fn run(mut self) {
-        while let Some(first) = self.next().await {
-            // Whoever asks by the time that the flush begins is served by it.
-            yield_now().await;
-            let mut waiting = Vec::new();
-            let mut next = Some(first);
-            let mut closing = None;
-            while let Some(ask) = next {
-                match ask {
-                    Ask::Flush(each) => waiting.push(each),
-                    Ask::Close { closed } => closing = Some(closed),
+        loop {
+            let is_connected = !self.connections.is_empty();
+            tokio::select! {
+                ask = self.asked.recv(), if self.closing.is_none() => match ask {
+                    Some(ask) => self.take(ask),
+                    None => break,
+                },
+                Some(ended) = self.under_way.join_next() => self.end(ended.ok()),
+                () = sleep(Self::IDLE), if is_connected => self.disconnect().await,
+            }
+            if !self.waiting.is_empty() {
+                // Whoever asks by the time that the flush begins is served by it.
+                yield_now().await;
+                while let Ok(ask) = self.asked.try_recv() {
+                    self.take(ask);
                 }
-                next = self.asked.try_recv().ok();
+                self.begin();
             }
-            if !waiting.is_empty() {
-                self.serve(waiting).await;
-            }
-            if let Some(closed) = closing {
+            if self.under_way.is_empty()
+                && let Some(closed) = self.closing.take()
+            {
                 self.disconnect().await;
                 let _ = closed.send(());
                 return;
             }
         }
+        while self.under_way.join_next().await.is_some() {}
     }
 
-    async fn next(&mut self) -> Option<Ask> {
-        if self.connection.is_some() {
-            if let Ok(ask) = timeout(Self::IDLE, self.asked.recv()).await {
-                return ask;
-            }
-            self.disconnect().await;
+    fn take(&mut self, ask: Ask) {
+        match ask {
+            Ask::Flush(waiting) => self.waiting.push(waiting),
+            Ask::Close { closed } => self.closing = Some(closed),
         }
-        self.asked.recv().await
     }
 
-    async fn serve(&mut self, waiting: Vec<Waiting>) {
+    fn end(&mut self, ended: Option<Ended>) {
+        let connection = match ended {
+            Some(Ended::Flush { connection, took }) => {
+                self.took = took;
+                connection
+            }
+            Some(Ended::Opening(connection)) => {
+                self.is_opening = false;
+                if connection.is_none() {
+                    self.last_refusal = Some(Instant::now());
+                }
+                connection
+            }
+            None => None,
+        };
+        self.connections.extend(connection);
+    }
+
+    /// Begins a flush for all who wait, or sees to a connection for it; or leaves them to the one that is under way.
+    fn begin(&mut self) {
+        let is_alone = self.under_way.is_empty();
+        if !is_alone && self.took < Self::SLOW {
+            return;
+        }
+        let (server, connection) = (Arc::clone(&self.server), self.connections.pop());
+        if is_alone || connection.is_some() {
+            let waiting = mem::take(&mut self.waiting);
+            self.under_way.spawn(async move { server.serve(connection, waiting).await });
+        } else if !self.is_opening
+            && self.under_way.len() < Self::MOST
+            && self.last_refusal.is_none_or(|refusal| refusal.elapsed() > Self::IDLE)
+        {
+            // They wait for it no longer than for the flush that is under way.
+            self.is_opening = true;
+            self.under_way.spawn(async move { Ended::Opening(server.connect().await) });
+        }
+    }
+
+    async fn disconnect(&mut self) {
+        for connection in mem::take(&mut self.connections) {
+            // A connection that can't even be closed in order is gone as well.
+            let _ = timeout(self.server.answer_timeout, connection.close()).await;
+        }
+    }
+}
+
+/// Where and how to flush.
+struct Server {
+    options: Arc<PgConnectOptions>,
+    statement: Arc<str>,
+    statements: Statements,
+    answer_timeout: Duration,
+    durable: Arc<AtomicU64>,
+}
+
+impl Server {
+    async fn connect(&self) -> Option<PgConnection> {
+        timeout(self.answer_timeout, PgConnection::connect_with(&self.options)).await.ok()?.ok()
+    }
+
+    /// Flushes once, and tells those who wait.
+    async fn serve(&self, mut connection: Option<PgConnection>, waiting: Vec<Waiting>) -> Ended {
         let mut seen: Vec<Seen> = waiting.iter().filter_map(|each| each.seen).collect();
         seen.sort_unstable_by_key(|seen| (seen.position, seen.id));
         seen.dedup();
-        let flushed = self.flush(&seen).await;
+        let mut took = Duration::ZERO;
+        let flushed = self.flush(&mut connection, &seen, &mut took).await;
         if let Ok(missing) = &flushed
             && let Some(last) = seen.iter().rfind(|seen| !missing.contains(seen))
         {
@@ -167,43 +260,49 @@ impl Task {
             // Whoever no longer waits does not want to know.
             let _ = told.send(answer);
         }
+        Ended::Flush { connection, took }
     }
 
-    /// Flushes, and returns which of these the log has lost.
-    async fn flush(&mut self, seen: &[Seen]) -> Result<Vec<Seen>, Failure> {
-        let was_connected = self.connection.is_some();
-        match self.try_flush(seen).await {
+    /// Flushes, and returns which of these the log has lost. The connection is kept if it is still good.
+    async fn flush(
+        &self,
+        connection: &mut Option<PgConnection>,
+        seen: &[Seen],
+        took: &mut Duration,
+    ) -> Result<Vec<Seen>, Failure> {
+        let was_connected = connection.is_some();
+        match self.try_flush(connection, seen, took).await {
             // What was idle may have been cut long ago. The events themselves say whether the server has crashed since.
-            Err(_) if was_connected => self.try_flush(seen).await,
+            Err(_) if was_connected => self.try_flush(connection, seen, took).await,
             answer => answer,
         }
     }
 
-    async fn try_flush(&mut self, seen: &[Seen]) -> Result<Vec<Seen>, Failure> {
-        let connection = self.connection.take();
+    async fn try_flush(
+        &self,
+        kept: &mut Option<PgConnection>,
+        seen: &[Seen],
+        took: &mut Duration,
+    ) -> Result<Vec<Seen>, Failure> {
+        let connection = kept.take();
         let flushing = async {
             let mut connection = match connection {
                 Some(connection) => connection,
                 None => PgConnection::connect_with(&self.options).await?,
             };
+            let begun = Instant::now();
             let missing = call(&mut connection, &self.statement, self.statements, seen).await?;
+            *took = begun.elapsed();
             Ok((connection, missing))
         };
         match timeout(self.answer_timeout, flushing).await {
             Ok(Ok((connection, missing))) => {
-                self.connection = Some(connection);
+                *kept = Some(connection);
                 let index = |ordinal: i32| usize::try_from(ordinal - 1).ok();
                 Ok(missing.into_iter().filter_map(|ordinal| seen.get(index(ordinal)?).copied()).collect())
             }
             Ok(Err(error)) => Err(Failure::new(error, Asked::Nothing)),
             Err(_) => Err(Failure::unflushed_in_time()),
-        }
-    }
-
-    async fn disconnect(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            // A connection that can't even be closed in order is gone as well.
-            let _ = timeout(self.answer_timeout, connection.close()).await;
         }
     }
 }

@@ -1,0 +1,78 @@
+//! Flushes of pipelined commits, made slow, one of them until it is let.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use eventsource_core::{Appended, EventStore, Result};
+use eventsource_postgres::{CommitMode, PostgresStore};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Postgres, Transaction};
+use support::{database, one, run, small};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+/// Flushes take 5 ms; that of the second event also waits for whoever holds a lock.
+const SLOW: &str = "
+    ALTER FUNCTION flush_log RENAME TO flush_at_once;
+    CREATE FUNCTION flush_log(positions bigint[], ids uuid[]) RETURNS integer[] LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM pg_sleep(0.005);
+        IF 2 = ANY (positions) THEN
+            PERFORM pg_advisory_xact_lock(1, 1);
+        END IF;
+        RETURN flush_at_once(positions, ids);
+    END $$;";
+
+/// More than any answer takes.
+const LONG: Duration = Duration::from_secs(20);
+
+/// A store at whose second event's flush is under way, until the lock is let go.
+async fn held(url: &str) -> (PostgresStore, Transaction<'static, Postgres>, JoinHandle<Result<Appended>>) {
+    let store = PostgresStore::connect(small(url).commit(CommitMode::Pipelined)).await.unwrap();
+    run(store.pool(), SLOW).await;
+    store.append(one("First")).await.unwrap();
+    let mut lock = store.pool().begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock(1, 1)").execute(&mut *lock).await.unwrap();
+    let appending = store.clone();
+    let second = tokio::spawn(async move { appending.append(one("Second")).await });
+    let waits =
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = 1)";
+    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut *lock).await.unwrap() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    (store, lock, second)
+}
+
+#[tokio::test]
+async fn a_flush_that_takes_long_holds_up_none_that_is_asked_for_later() {
+    let (store, lock, second) = held(&database("flushes").await).await;
+    let third = timeout(LONG, store.append(one("Third"))).await.expect("it does not wait").unwrap();
+    assert_eq!(third.last.to_raw(), 3);
+    assert!(!second.is_finished(), "what is not flushed is not acknowledged");
+    lock.rollback().await.unwrap();
+    timeout(LONG, second).await.unwrap().unwrap().unwrap();
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn where_no_further_connection_can_be_had_flushes_take_turns() {
+    let url = database("flushes_in_turns").await;
+    let (server, name) = url.rsplit_once('/').unwrap();
+    let (store, lock, second) = held(&url).await;
+    let elsewhere = PgPoolOptions::new().connect(&format!("{server}/postgres")).await.unwrap();
+    let refuse = format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS false");
+    sqlx::query(sqlx::AssertSqlSafe(refuse)).execute(&elsewhere).await.unwrap();
+    let third = {
+        let store = store.clone();
+        tokio::spawn(async move { store.append(one("Third")).await })
+    };
+    sleep(Duration::from_millis(100)).await;
+    assert!(!third.is_finished() && !second.is_finished());
+    lock.rollback().await.unwrap();
+    timeout(LONG, second).await.unwrap().unwrap().unwrap();
+    timeout(LONG, third).await.unwrap().unwrap().unwrap();
+    store.close().await.unwrap();
+}
