@@ -372,9 +372,9 @@ impl PayloadIndex {
 /// event is read, only when it is as durable as the server's own `synchronous_commit` makes a commit.
 ///
 /// A store that pipelines marks the log, for good: from then on every store on it, of whatever mode, that reads something
-/// newer than it knows to be durable waits for a flush before it returns. One flush serves all of a store that wait, on a
-/// connection of its own beside the pool. Programs of other makes that read the tables do not wait, and may see what a
-/// crash of the server takes back.
+/// newer than it knows to be durable waits for a flush before it returns. One flush serves all of a store that wait when it
+/// begins, on a connection beside the pool; where flushes take a millisecond or more, there are up to four. Programs of other
+/// makes that read the tables do not wait, and may see what a crash of the server takes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommitMode {
