@@ -386,6 +386,12 @@ pub(crate) fn is_planned_by_value(filter: &Filter) -> bool {
     filter.scope().stream().is_none() && filter.items().is_some_and(|items| items.iter().any(several))
 }
 
+/// Whether one index serves, in log order: nothing is left to statistics, and no payload index, which may have no order.
+pub(crate) fn is_led_by_order(filter: &Filter) -> bool {
+    let asks_for_payload = filter.items().is_some_and(|items| items.iter().any(has_payload));
+    filter.scope().stream().is_none() && !asks_for_payload && !is_planned_by_value(filter)
+}
+
 /// Whether its scope leaves out nothing.
 fn is_everywhere(filter: &Filter) -> bool {
     let scope = filter.scope();

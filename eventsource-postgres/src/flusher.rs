@@ -130,7 +130,7 @@ struct Task {
 
 /// What something under way has come to.
 enum Ended {
-    Flush { connection: Option<PgConnection>, took: Duration },
+    Flush { connection: Option<PgConnection>, took: Option<Duration> },
     Opening(Option<PgConnection>),
 }
 
@@ -153,17 +153,17 @@ impl Task {
                 Some(ended) = self.under_way.join_next() => self.end(ended.ok()),
                 () = sleep(Self::IDLE), if is_connected => self.disconnect().await,
             }
-            if !self.waiting.is_empty() {
-                // Whoever asks by the time that the flush begins is served by it.
-                yield_now().await;
-                while let Ok(ask) = self.asked.try_recv() {
-                    self.take(ask);
-                }
-                self.begin();
+            // Whoever asks by the time that the flush begins, or all is closed, is served by it.
+            yield_now().await;
+            while let Ok(ask) = self.asked.try_recv() {
+                self.take(ask);
             }
-            if self.under_way.is_empty()
+            self.begin();
+            if self.flushes() == 0
                 && let Some(closed) = self.closing.take()
             {
+                // A connection that is being opened is for nobody now.
+                self.under_way.abort_all();
                 self.disconnect().await;
                 let _ = closed.send(());
                 return;
@@ -182,7 +182,8 @@ impl Task {
     fn end(&mut self, ended: Option<Ended>) {
         let connection = match ended {
             Some(Ended::Flush { connection, took }) => {
-                self.took = took;
+                // One that failed does not tell.
+                self.took = took.unwrap_or(self.took);
                 connection
             }
             Some(Ended::Opening(connection)) => {
@@ -197,10 +198,15 @@ impl Task {
         self.connections.extend(connection);
     }
 
+    /// How many flushes are under way.
+    fn flushes(&self) -> usize {
+        self.under_way.len().saturating_sub(usize::from(self.is_opening))
+    }
+
     /// Begins a flush for all who wait, or sees to a connection for it; or leaves them to the one that is under way.
     fn begin(&mut self) {
-        let is_alone = self.under_way.is_empty();
-        if !is_alone && self.took < Self::SLOW {
+        let is_alone = self.flushes() == 0;
+        if self.waiting.is_empty() || !is_alone && self.took < Self::SLOW {
             return;
         }
         let (server, connection) = (Arc::clone(&self.server), self.connections.pop());
@@ -208,10 +214,11 @@ impl Task {
             let waiting = mem::take(&mut self.waiting);
             self.under_way.spawn(async move { server.serve(connection, waiting).await });
         } else if !self.is_opening
-            && self.under_way.len() < Self::MOST
+            && self.closing.is_none()
+            && self.flushes() < Self::MOST
             && self.last_refusal.is_none_or(|refusal| refusal.elapsed() > Self::IDLE)
         {
-            // They wait for it no longer than for the flush that is under way.
+            // They wait for it no longer than for a flush that is under way.
             self.is_opening = true;
             self.under_way.spawn(async move { Ended::Opening(server.connect().await) });
         }
@@ -244,7 +251,7 @@ impl Server {
         let mut seen: Vec<Seen> = waiting.iter().filter_map(|each| each.seen).collect();
         seen.sort_unstable_by_key(|seen| (seen.position, seen.id));
         seen.dedup();
-        let mut took = Duration::ZERO;
+        let mut took = None;
         let flushed = self.flush(&mut connection, &seen, &mut took).await;
         if let Ok(missing) = &flushed
             && let Some(last) = seen.iter().rfind(|seen| !missing.contains(seen))
@@ -268,7 +275,7 @@ impl Server {
         &self,
         connection: &mut Option<PgConnection>,
         seen: &[Seen],
-        took: &mut Duration,
+        took: &mut Option<Duration>,
     ) -> Result<Vec<Seen>, Failure> {
         let was_connected = connection.is_some();
         match self.try_flush(connection, seen, took).await {
@@ -282,7 +289,7 @@ impl Server {
         &self,
         kept: &mut Option<PgConnection>,
         seen: &[Seen],
-        took: &mut Duration,
+        took: &mut Option<Duration>,
     ) -> Result<Vec<Seen>, Failure> {
         let connection = kept.take();
         let flushing = async {
@@ -292,7 +299,7 @@ impl Server {
             };
             let begun = Instant::now();
             let missing = call(&mut connection, &self.statement, self.statements, seen).await?;
-            *took = begun.elapsed();
+            *took = Some(begun.elapsed());
             Ok((connection, missing))
         };
         match timeout(self.answer_timeout, flushing).await {

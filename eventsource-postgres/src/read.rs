@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row as _, ValueRef as _};
 use uuid::Uuid;
 
 use crate::error::reading;
-use crate::filter::{Bound, Branch, Branches, in_versions, is_planned_by_value};
+use crate::filter::{Bound, Branch, Branches, in_versions, is_led_by_order, is_planned_by_value};
 use crate::log::Log;
 use crate::log_state::LogState;
 use crate::row::{COLUMNS, Rows};
@@ -131,12 +131,7 @@ impl Log {
 
     fn page_statement(&self, filter: &Filter, options: &ReadOptions, limit: u64) -> Result<(String, Bound)> {
         let mut values = Bound::default();
-        let mut limit = values.add(i64::try_from(limit).unwrap_or(i64::MAX))?;
-        if !is_planned_by_value(filter) {
-            // One index serves, in its order. A planner that knows the limit, and for want of statistics takes the range
-            // for no longer than that, rather sorts all of it: the rest of the log for a page.
-            limit = format!("(SELECT {limit})");
-        }
+        let limit = values.add(i64::try_from(limit).unwrap_or(i64::MAX))?;
         let after = values.add(options.after_position().to_i64())?;
         let until = match options.until_position() {
             // No event lies at the very end, and its successor would be no number.
@@ -186,6 +181,17 @@ impl Log {
             Direction::Backward => "DESC",
         };
         let events = match branches.as_slice() {
+            // A planner that knows the limit, and for want of statistics takes what matches for no more than that, rather sorts
+            // all of it: the rest of the log for a page. And where it knows that much matches, it plans each page anew. So it
+            // knows the most that a page can have, and takes this one for a tenth of that.
+            [one] if is_led_by_order(filter) => format!(
+                "SELECT * FROM (SELECT {COLUMNS} FROM {}{} WHERE {} ORDER BY {} LIMIT {MOST_PAGE_EVENTS}) AS page \
+                 LIMIT (SELECT {limit})",
+                one.from,
+                one.join,
+                one.condition,
+                one.order_by(direction)
+            ),
             [one] => format!(
                 "SELECT {COLUMNS} FROM {}{} WHERE {} ORDER BY {} LIMIT {limit}",
                 one.from,

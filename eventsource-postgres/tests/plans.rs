@@ -213,6 +213,9 @@ async fn a_page_is_read_by_index_whatever_the_filter() {
     // Whether it does depends on what it guesses of the page's size.
     run(store.pool(), "SET plan_cache_mode = force_generic_plan").await;
     pages(&by_structure, "planned for any value", 200).await;
+    // As of a log that is much larger than memory: what lies all over it looks dear.
+    run(store.pool(), "SET effective_cache_size = '8kB'; SET plan_cache_mode = force_custom_plan").await;
+    pages(&by_structure, "as if nothing were cached", 200).await;
     assert!(!store.exists(&stream).await.unwrap());
     store.close().await.unwrap();
 }
@@ -231,7 +234,6 @@ async fn a_large_page_of_a_log_that_was_never_analysed_reads_no_more_than_itself
         Filter::all(),
         Filter::tagged("bulk", "1").unwrap(),
         Filter::event_types(["Type2"]).unwrap(),
-        Filter::event_types(["Type1", "Type2"]).unwrap(),
         Filter::all().in_tenant(bulky()),
         Filter::all().of_aggregate_type(AggregateType::new("Order").unwrap()),
     ] {
