@@ -4,19 +4,14 @@
 
 mod support;
 
-use std::str::FromStr as _;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{Append, Clock, ErrorKind, EventStore, EventStoreExt, Filter};
 use eventsource_postgres::{PostgresConfig, PostgresStore};
-use sqlx::ConnectOptions as _;
-use sqlx::postgres::PgConnectOptions;
-use support::{config, database, event, one, run, small, store};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use support::{config, database, event, one, run, slow_to_connect, small, store};
 use tokio::time::{sleep, timeout};
 
 /// Waits until somebody waits for the log's lock, then does `what` to its backend. Other tests share the server.
@@ -190,28 +185,10 @@ async fn closing_again_after_giving_up_waits_for_what_was_accepted() {
     other.close().await.unwrap();
 }
 
-/// A way to the server on which every connection takes a while to begin; its URL.
-async fn slow_to_connect(url: &str) -> (String, JoinHandle<()>) {
-    let server = PgConnectOptions::from_str(url).unwrap();
-    let (host, port) = (server.get_host().to_owned(), server.get_port());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let slow_port = listener.local_addr().unwrap().port();
-    let serving = tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let host = host.clone();
-            tokio::spawn(async move {
-                sleep(Duration::from_millis(300)).await;
-                let mut server = TcpStream::connect((host, port)).await.unwrap();
-                let _ = copy_bidirectional(&mut client, &mut server).await;
-            });
-        }
-    });
-    (server.host("127.0.0.1").port(slow_port).to_url_lossy().to_string(), serving)
-}
-
 #[tokio::test]
 async fn a_listener_that_takes_longer_to_connect_than_a_poll_lasts_listens_nevertheless() {
-    let (url, _serving) = slow_to_connect(&database("slow_listener").await).await;
+    let delay = Arc::new(AtomicU64::new(300));
+    let (url, _serving) = slow_to_connect(&database("slow_listener").await, delay).await;
     let config = small(&url).listen().poll_interval(Duration::from_millis(50));
     let store = PostgresStore::connect(config).await.unwrap();
     let _changes = store.changes();
@@ -302,7 +279,7 @@ async fn a_tag_whose_event_is_gone_is_corrupt_and_fails_nobody_else() {
 
 #[tokio::test]
 async fn closing_does_not_wait_for_a_server_that_is_gone() {
-    let (url, server) = slow_to_connect(&database("gone").await).await;
+    let (url, server) = slow_to_connect(&database("gone").await, Arc::new(AtomicU64::new(300))).await;
     let config = PostgresConfig::new(&url).min_connections(4).max_connections(4);
     let store = PostgresStore::connect(config).await.unwrap();
     server.abort();

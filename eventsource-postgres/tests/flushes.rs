@@ -4,22 +4,26 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use eventsource_core::{Appended, EventStore, Result};
 use eventsource_postgres::{CommitMode, PostgresStore};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Postgres, Transaction};
-use support::{database, one, run, small};
+use support::{database, one, run, slow_to_connect, small};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// Flushes take 5 ms; that of the second event also waits for whoever holds a lock.
+/// The first event's flush takes 5 ms; that of the second waits for whoever holds a lock.
 const SLOW: &str = "
     ALTER FUNCTION flush_log RENAME TO flush_at_once;
     CREATE FUNCTION flush_log(positions bigint[], ids uuid[]) RETURNS integer[] LANGUAGE plpgsql AS $$
     BEGIN
-        PERFORM pg_sleep(0.005);
+        IF 1 = ANY (positions) THEN
+            PERFORM pg_sleep(0.005);
+        END IF;
         IF 2 = ANY (positions) THEN
             PERFORM pg_advisory_xact_lock(1, 1);
         END IF;
@@ -36,14 +40,18 @@ async fn held(url: &str) -> (PostgresStore, Transaction<'static, Postgres>, Join
     store.append(one("First")).await.unwrap();
     let mut lock = store.pool().begin().await.unwrap();
     sqlx::query("SELECT pg_advisory_xact_lock(1, 1)").execute(&mut *lock).await.unwrap();
-    let appending = store.clone();
-    let second = tokio::spawn(async move { appending.append(one("Second")).await });
+    let second = append(&store, "Second");
     let waits =
         "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = 1)";
     while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut *lock).await.unwrap() {
         sleep(Duration::from_millis(1)).await;
     }
     (store, lock, second)
+}
+
+fn append(store: &PostgresStore, event_type: &'static str) -> JoinHandle<Result<Appended>> {
+    let store = store.clone();
+    tokio::spawn(async move { store.append(one(event_type)).await })
 }
 
 #[tokio::test]
@@ -65,14 +73,27 @@ async fn where_no_further_connection_can_be_had_flushes_take_turns() {
     let elsewhere = PgPoolOptions::new().connect(&format!("{server}/postgres")).await.unwrap();
     let refuse = format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS false");
     sqlx::query(sqlx::AssertSqlSafe(refuse)).execute(&elsewhere).await.unwrap();
-    let third = {
-        let store = store.clone();
-        tokio::spawn(async move { store.append(one("Third")).await })
-    };
+    let third = append(&store, "Third");
     sleep(Duration::from_millis(100)).await;
     assert!(!third.is_finished() && !second.is_finished());
     lock.rollback().await.unwrap();
     timeout(LONG, second).await.unwrap().unwrap().unwrap();
     timeout(LONG, third).await.unwrap().unwrap().unwrap();
     store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_never_opens_holds_up_no_flush_and_no_close() {
+    let delay = Arc::new(AtomicU64::new(0));
+    let (url, _serving) = slow_to_connect(&database("flushes_unopened").await, delay.clone()).await;
+    let (store, lock, second) = held(&url).await;
+    delay.store(3_600_000, Ordering::SeqCst);
+    let third = append(&store, "Third");
+    sleep(Duration::from_millis(100)).await;
+    lock.rollback().await.unwrap();
+    timeout(LONG, second).await.unwrap().unwrap().unwrap();
+    timeout(LONG, third).await.unwrap().unwrap().unwrap();
+    // The last flush was fast: a next one would wait for another, not for a connection.
+    timeout(LONG, append(&store, "Fourth")).await.unwrap().unwrap().unwrap();
+    timeout(LONG, store.close()).await.unwrap().unwrap();
 }
