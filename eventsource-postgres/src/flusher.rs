@@ -130,8 +130,16 @@ struct Task {
 
 /// What something under way has come to.
 enum Ended {
-    Flush { connection: Option<PgConnection>, took: Option<Duration> },
+    Flush(Line),
     Opening(Option<PgConnection>),
+}
+
+/// What a flush is sent on.
+struct Line {
+    /// None yet, or none that is good any more.
+    connection: Option<PgConnection>,
+    /// How long the flush took, if it came to an end.
+    took: Option<Duration>,
 }
 
 impl Task {
@@ -181,10 +189,9 @@ impl Task {
 
     fn end(&mut self, ended: Option<Ended>) {
         let connection = match ended {
-            Some(Ended::Flush { connection, took }) => {
-                // One that failed does not tell.
-                self.took = took.unwrap_or(self.took);
-                connection
+            Some(Ended::Flush(line)) => {
+                self.took = line.took.unwrap_or(self.took);
+                line.connection
             }
             Some(Ended::Opening(connection)) => {
                 self.is_opening = false;
@@ -212,7 +219,8 @@ impl Task {
         let (server, connection) = (Arc::clone(&self.server), self.connections.pop());
         if is_alone || connection.is_some() {
             let waiting = mem::take(&mut self.waiting);
-            self.under_way.spawn(async move { server.serve(connection, waiting).await });
+            let line = Line { connection, took: None };
+            self.under_way.spawn(async move { Ended::Flush(server.serve(line, waiting).await) });
         } else if !self.is_opening
             && self.closing.is_none()
             && self.flushes() < Self::MOST
@@ -247,12 +255,11 @@ impl Server {
     }
 
     /// Flushes once, and tells those who wait.
-    async fn serve(&self, mut connection: Option<PgConnection>, waiting: Vec<Waiting>) -> Ended {
+    async fn serve(&self, mut line: Line, waiting: Vec<Waiting>) -> Line {
         let mut seen: Vec<Seen> = waiting.iter().filter_map(|each| each.seen).collect();
         seen.sort_unstable_by_key(|seen| (seen.position, seen.id));
         seen.dedup();
-        let mut took = None;
-        let flushed = self.flush(&mut connection, &seen, &mut took).await;
+        let flushed = self.flush(&mut line, &seen).await;
         if let Ok(missing) = &flushed
             && let Some(last) = seen.iter().rfind(|seen| !missing.contains(seen))
         {
@@ -267,31 +274,21 @@ impl Server {
             // Whoever no longer waits does not want to know.
             let _ = told.send(answer);
         }
-        Ended::Flush { connection, took }
+        line
     }
 
-    /// Flushes, and returns which of these the log has lost. The connection is kept if it is still good.
-    async fn flush(
-        &self,
-        connection: &mut Option<PgConnection>,
-        seen: &[Seen],
-        took: &mut Option<Duration>,
-    ) -> Result<Vec<Seen>, Failure> {
-        let was_connected = connection.is_some();
-        match self.try_flush(connection, seen, took).await {
+    /// Flushes, and returns which of these the log has lost.
+    async fn flush(&self, line: &mut Line, seen: &[Seen]) -> Result<Vec<Seen>, Failure> {
+        let was_connected = line.connection.is_some();
+        match self.try_flush(line, seen).await {
             // What was idle may have been cut long ago. The events themselves say whether the server has crashed since.
-            Err(_) if was_connected => self.try_flush(connection, seen, took).await,
+            Err(_) if was_connected => self.try_flush(line, seen).await,
             answer => answer,
         }
     }
 
-    async fn try_flush(
-        &self,
-        kept: &mut Option<PgConnection>,
-        seen: &[Seen],
-        took: &mut Option<Duration>,
-    ) -> Result<Vec<Seen>, Failure> {
-        let connection = kept.take();
+    async fn try_flush(&self, line: &mut Line, seen: &[Seen]) -> Result<Vec<Seen>, Failure> {
+        let connection = line.connection.take();
         let flushing = async {
             let mut connection = match connection {
                 Some(connection) => connection,
@@ -299,12 +296,11 @@ impl Server {
             };
             let begun = Instant::now();
             let missing = call(&mut connection, &self.statement, self.statements, seen).await?;
-            *took = Some(begun.elapsed());
-            Ok((connection, missing))
+            Ok((connection, missing, begun.elapsed()))
         };
         match timeout(self.answer_timeout, flushing).await {
-            Ok(Ok((connection, missing))) => {
-                *kept = Some(connection);
+            Ok(Ok((connection, missing, took))) => {
+                *line = Line { connection: Some(connection), took: Some(took) };
                 let index = |ordinal: i32| usize::try_from(ordinal - 1).ok();
                 Ok(missing.into_iter().filter_map(|ordinal| seen.get(index(ordinal)?).copied()).collect())
             }

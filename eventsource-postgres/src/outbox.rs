@@ -161,7 +161,8 @@ impl Log {
 fn entry(row: &PgRow) -> Result<OutboxEntry> {
     let position: i64 = row.try_get(0).map_err(reading)?;
     let broken = || format!("the outbox's entry for position {position} can't be decoded");
-    let event = RecordedEvent::from_json(required(row, 1, json)?)
+    let event = required(row, 1, json)
+        .and_then(RecordedEvent::from_json)
         .map_err(|error| Error::corrupt(broken()).with_source(error))?;
     let failed: i32 = row.try_get(2).map_err(reading)?;
     match u32::try_from(failed) {
