@@ -3,7 +3,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventsource_core::{Append, Appended, ChangeSignal, Error, EventId, Position, Result};
+use eventsource_core::{Append, Appended, ChangeSignal, Error, EventId, Result};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Executor as _, Postgres, Row as _};
@@ -16,8 +16,10 @@ use crate::call::Call;
 use crate::config::{CommitMode, Statements};
 use crate::connection::begin;
 use crate::deadline::Deadline;
+use crate::durable::Seen;
 use crate::error::{Asked, Failure, reading};
 use crate::log::Log;
+use crate::pace::Pace;
 use crate::replay::Judgement;
 use crate::reply::Reply;
 
@@ -46,8 +48,9 @@ pub(crate) struct Committer {
     idle: Deadline,
     answers: Deadline,
     batch_limit: usize,
-    /// Batches that are committed and whose callers are yet to be told.
-    replies: JoinSet<()>,
+    /// Batches that are committed and whose callers are yet to be told; each returns how long that took.
+    replies: JoinSet<Duration>,
+    pace: Pace,
 }
 
 impl Committer {
@@ -77,6 +80,7 @@ impl Committer {
             answers: Deadline::new(log.answer_timeout),
             batch_limit,
             replies: JoinSet::new(),
+            pace: Pace::default(),
             log,
         }
     }
@@ -93,6 +97,7 @@ impl Committer {
             Some(held) => held,
             None => self.next_request().await?,
         };
+        self.await_replies().await;
         self.await_others().await;
         let mut size = Size::default();
         size.add(&first.append);
@@ -120,6 +125,18 @@ impl Committer {
         self.queue.recv().await
     }
 
+    /// Where the log's lock is waited for longer than a flush, whoever waits for a flush can join. No longer than the last
+    /// one took, as the next one may never end.
+    async fn await_replies(&mut self) {
+        let Some(patience) = self.pace.patience() else { return };
+        let told = async {
+            while let Some(Ok(took)) = self.replies.join_next().await {
+                self.pace.replied(took);
+            }
+        };
+        let _ = timeout(patience, told).await;
+    }
+
     /// Lets those ask again who were told the last verdicts, before the batch is closed: as long as some do and others
     /// have not. One has been taken from the queue.
     async fn await_others(&self) {
@@ -132,7 +149,10 @@ impl Committer {
     }
 
     async fn commit(&mut self, requests: Vec<Request>) {
-        match self.call(&requests).await {
+        let begun = Instant::now();
+        let called = self.call(&requests).await;
+        self.pace.called(requests.iter().map(|request| request.append.event_count()).sum(), begun.elapsed());
+        match called {
             Ok(called) => self.reply(requests, called).await,
             Err(failure) if requests.len() > 1 && failure.blames_a_request() => {
                 // Nothing was written. One of them is to blame; the others must not suffer.
@@ -157,7 +177,7 @@ impl Committer {
         };
         let appends: Vec<&Append> = requests.iter().map(|request| &request.append).collect();
         let (call, asked) = Call::new(&appends, &self.log, commit).map_err(Failure::encoding)?;
-        let known = self.log.flusher.durable();
+        let known = self.log.flusher.durable.last();
         if !self.log.inline.is_empty() {
             let answered = self.log.append_with_views(call, &asked).await?;
             return Ok(Called { answered, known });
@@ -177,11 +197,17 @@ impl Committer {
         }
         // They are told at some time.
         self.expected = usize::MAX;
-        while self.replies.try_join_next().is_some() {}
+        while let Some(Ok(took)) = self.replies.try_join_next() {
+            self.pace.replied(took);
+        }
         if self.replies.len() >= Self::MOST_REPLIES {
             self.replies.join_next().await;
         }
-        self.replies.spawn(reply.settle_and_tell());
+        let begun = Instant::now();
+        self.replies.spawn(async move {
+            reply.settle_and_tell().await;
+            begun.elapsed()
+        });
     }
 
     /// A connection of the pool that is in no transaction. The driver (sqlx 0.9.0) gives one back with its transaction
@@ -293,7 +319,7 @@ impl Log {
     ) -> Result<Appended> {
         // The commit is the caller's, and flushed as the caller says.
         let (call, asked) = Call::new(&[append], self, Commit::Flushed)?;
-        let known = self.flusher.durable();
+        let known = self.flusher.durable.last();
         let row = self.call_function(connection, call).await.map_err(reading)?;
         let mut answered = asked.answered(&row)?;
         let (result, snapshot) = match answered.verdicts.pop() {
@@ -325,7 +351,7 @@ fn fail(requests: Vec<Request>, failure: &Failure) {
 struct Called {
     answered: Answered,
     /// What was durable before.
-    known: Position,
+    known: Option<Seen>,
 }
 
 /// What a batch holds so far, to tell which append it can still take.

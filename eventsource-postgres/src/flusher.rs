@@ -1,9 +1,7 @@
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use eventsource_core::Position;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::{mpsc, oneshot};
@@ -12,21 +10,14 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::config::Statements;
+use crate::durable::{Durable, Seen};
 use crate::error::{Asked, Failure};
 use crate::schema_name::SchemaName;
-
-/// An event that somebody was shown. Its id tells it from another one that came to lie there after a crash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) position: Position,
-    pub(crate) id: Uuid,
-}
 
 /// Makes durable what was seen, with one flush for all who wait. It costs nothing before somebody waits.
 #[derive(Debug)]
 pub(crate) struct Flusher {
-    /// Everything up to here is durable.
-    durable: Arc<AtomicU64>,
+    pub(crate) durable: Arc<Durable>,
     asking: mpsc::UnboundedSender<Ask>,
 }
 
@@ -49,7 +40,7 @@ impl Flusher {
         statements: Statements,
         answer_timeout: Duration,
     ) -> Self {
-        let durable = Arc::new(AtomicU64::new(Position::START.to_raw()));
+        let durable = Arc::new(Durable::default());
         let (asking, asked) = mpsc::unbounded_channel();
         let server = Arc::new(Server {
             options,
@@ -71,22 +62,6 @@ impl Flusher {
         };
         tokio::spawn(task.run());
         Self { durable, asking }
-    }
-
-    /// Up to where everything is known to be durable. What is seen later can be compared with it only if it was asked
-    /// before: a crash in between takes back what is not durable, and gives its positions to others.
-    pub(crate) fn durable(&self) -> Position {
-        Position::from_raw(self.durable.load(Ordering::SeqCst))
-    }
-
-    /// Up to here everything is durable: a commit behind it was flushed.
-    pub(crate) fn is_durable(&self, position: Position) {
-        self.durable.fetch_max(position.to_raw(), Ordering::SeqCst);
-    }
-
-    /// The log's head went back: another server has taken over, or a backup. What was known was about another log.
-    pub(crate) fn forget(&self) {
-        self.durable.store(Position::START.to_raw(), Ordering::SeqCst);
     }
 
     /// Returns when everything that was visible when this was called is durable; and this event, if one is given, is
@@ -246,7 +221,7 @@ struct Server {
     statement: Arc<str>,
     statements: Statements,
     answer_timeout: Duration,
-    durable: Arc<AtomicU64>,
+    durable: Arc<Durable>,
 }
 
 impl Server {
@@ -263,7 +238,7 @@ impl Server {
         if let Ok(missing) = &flushed
             && let Some(last) = seen.iter().rfind(|seen| !missing.contains(seen))
         {
-            self.durable.fetch_max(last.position.to_raw(), Ordering::SeqCst);
+            self.durable.raise(*last);
         }
         for Waiting { seen, told } in waiting {
             let answer = match &flushed {

@@ -3,8 +3,8 @@ use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 use uuid::Uuid;
 
+use crate::durable::Seen;
 use crate::error::reading;
-use crate::flusher::Seen;
 use crate::log::Log;
 
 /// What a statement's snapshot shows of the log as a whole.
@@ -56,21 +56,19 @@ impl LogState {
 
 impl Log {
     /// The newest event of a snapshot, if it may not be durable yet. `known` was durable before the snapshot was taken.
-    pub(crate) fn unsettled(&self, snapshot: &LogState, known: Position) -> Option<Seen> {
-        if !snapshot.is_pipelined {
+    pub(crate) fn unsettled(&self, snapshot: &LogState, known: Option<Seen>) -> Option<Seen> {
+        let newest = snapshot.newest.filter(|_| snapshot.is_pipelined)?;
+        if known == Some(newest) {
             return None;
         }
-        let known = if snapshot.head < known {
-            self.flusher.forget();
-            Position::START
-        } else {
-            known
-        };
-        snapshot.newest.filter(|newest| newest.position > known)
+        if known.is_some_and(|known| known.position > newest.position) {
+            self.flusher.durable.forget();
+        }
+        Some(newest)
     }
 
     /// Waits until what a snapshot shows is durable.
-    pub(crate) async fn settle(&self, snapshot: &LogState, known: Position) -> Result<()> {
+    pub(crate) async fn settle(&self, snapshot: &LogState, known: Option<Seen>) -> Result<()> {
         match self.unsettled(snapshot, known) {
             None => Ok(()),
             seen => self.flusher.flush(seen).await.map_err(|failure| failure.to_error()),
@@ -83,7 +81,7 @@ impl Log {
         &self,
         transaction: &mut PgConnection,
         snapshot: &LogState,
-        known: Position,
+        known: Option<Seen>,
     ) -> Result<()> {
         if self.unsettled(snapshot, known).is_none() {
             return Ok(());

@@ -26,7 +26,7 @@ impl Log {
         if limit == 0 {
             return Ok(Page { events: Vec::new(), head: self.head().await?, more: true });
         }
-        let known = self.flusher.durable();
+        let known = self.flusher.durable.last();
         let mut connection = self.reader().await?;
         let (mut page, snapshot) = self.page_within(&mut connection, filter, options, limit).await?;
         if page.more && (page.events.len() as u64) < limit {
@@ -81,7 +81,7 @@ impl Log {
     }
 
     pub(crate) async fn head(&self) -> Result<Position> {
-        let known = self.flusher.durable();
+        let known = self.flusher.durable.last();
         let mut connection = self.reader().await?;
         let row = sqlx::query(AssertSqlSafe(self.schema.fill_in(LogState::STATEMENT)))
             .persistent(self.is_preparing())
@@ -107,7 +107,7 @@ impl Log {
     }
 
     pub(crate) async fn stream_version(&self, stream: &StreamId) -> Result<Option<Version>> {
-        let known = self.flusher.durable();
+        let known = self.flusher.durable.last();
         let mut connection = self.reader().await?;
         let sql = format!(
             "SELECT snapshot.*, (SELECT e.version FROM {}.events e WHERE {} \

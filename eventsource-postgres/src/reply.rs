@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use eventsource_core::{Append, Appended, ChangeSignal, Error, Position, Result};
+use eventsource_core::{Append, Appended, ChangeSignal, Error, Result};
 use tokio::time::timeout;
 
 use crate::append::{Answered, Verdict};
 use crate::committer::Request;
-use crate::flusher::Seen;
+use crate::durable::Seen;
 use crate::log::Log;
 
 /// A committed batch whose callers are yet to be told.
@@ -24,7 +24,7 @@ impl Reply {
         changes: ChangeSignal,
         requests: Vec<Request>,
         answered: Answered,
-        known: Position,
+        known: Option<Seen>,
     ) -> Self {
         let Answered { verdicts, snapshot, is_deferred } = answered;
         let verdicts: Vec<_> = requests.into_iter().zip(verdicts).collect();
@@ -32,7 +32,7 @@ impl Reply {
         {
             Some(last) if is_deferred => Some(last),
             Some(last) => {
-                log.flusher.is_durable(last.position);
+                log.flusher.durable.raise(last);
                 None
             }
             // Nothing was written, so nothing was flushed, and the refusals tell what lies in the log.
@@ -98,7 +98,7 @@ impl Reply {
 
 async fn judge(log: &Log, append: &Append) -> Result<Appended> {
     let judging = async {
-        let known = log.flusher.durable();
+        let known = log.flusher.durable.last();
         let mut connection = log.reader().await?;
         let judgement = log.judge_repeated(&mut connection, append).await?;
         connection.release().await?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use eventsource_core::{Appended, EventStore, Result};
+use eventsource_core::{Appended, EventStore, Filter, ReadOptions, Result};
 use eventsource_postgres::{CommitMode, PostgresStore};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Postgres, Transaction};
@@ -66,6 +66,23 @@ async fn a_flush_that_takes_long_holds_up_none_that_is_asked_for_later() {
 }
 
 #[tokio::test]
+async fn where_the_log_is_busy_a_flush_that_takes_long_holds_up_none_for_long() {
+    let (store, lock, second) = held(&database("flushes_busy").await).await;
+    let mut busy = store.pool().begin().await.unwrap();
+    store.append_in(&mut busy, one("Busy")).await.unwrap();
+    let third = append(&store, "Third");
+    sleep(Duration::from_millis(100)).await;
+    busy.rollback().await.unwrap();
+    timeout(LONG, third).await.unwrap().unwrap().unwrap();
+    // It would go with those who wait for a flush, if that ended.
+    timeout(LONG, store.append(one("Fourth"))).await.expect("it does not wait for ever").unwrap();
+    assert!(!second.is_finished(), "what is not flushed is not acknowledged");
+    lock.rollback().await.unwrap();
+    timeout(LONG, second).await.unwrap().unwrap().unwrap();
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn where_no_further_connection_can_be_had_flushes_take_turns() {
     let url = database("flushes_in_turns").await;
     let (server, name) = url.rsplit_once('/').unwrap();
@@ -96,4 +113,24 @@ async fn a_connection_that_never_opens_holds_up_no_flush_and_no_close() {
     // The last flush was fast: a next one would wait for another, not for a connection.
     timeout(LONG, append(&store, "Fourth")).await.unwrap().unwrap().unwrap();
     timeout(LONG, store.close()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn another_event_where_a_durable_one_lay_is_flushed_before_it_is_read() {
+    let store =
+        PostgresStore::connect(small(&database("flushes_failover").await).commit(CommitMode::Pipelined));
+    let store = store.await.unwrap();
+    store.append(one("First")).await.unwrap();
+    run(store.pool(), "ALTER FUNCTION flush_log RENAME TO flush").await;
+    assert_eq!(read(&store).await.unwrap(), 1, "nobody waits for what is durable");
+    // As after a failover: the new server's log has as many events, and the last one is not flushed.
+    run(store.pool(), "UPDATE events SET event_id = gen_random_uuid()").await;
+    read(&store).await.expect_err("it can't be flushed");
+    run(store.pool(), "ALTER FUNCTION flush RENAME TO flush_log").await;
+    assert_eq!(read(&store).await.unwrap(), 1);
+    store.close().await.unwrap();
+}
+
+async fn read(store: &PostgresStore) -> Result<usize> {
+    Ok(store.read_page(&Filter::all(), &ReadOptions::new()).await?.events.len())
 }
