@@ -19,7 +19,6 @@ use crate::deadline::Deadline;
 use crate::durable::Seen;
 use crate::error::{Asked, Failure, reading};
 use crate::log::Log;
-use crate::pace::Pace;
 use crate::replay::Judgement;
 use crate::reply::Reply;
 
@@ -48,15 +47,22 @@ pub(crate) struct Committer {
     idle: Deadline,
     answers: Deadline,
     batch_limit: usize,
-    /// Batches that are committed and whose callers are yet to be told; each returns how long that took.
+    /// How long the last call took.
+    called: Duration,
+    /// Batches that are committed and whose callers are yet to be told; each returns how long they waited for a flush.
     replies: JoinSet<Duration>,
-    pace: Pace,
+    /// How long that was the last time.
+    flushed: Duration,
 }
 
 impl Committer {
     /// A batch's size beyond the number of its appends; a larger append goes alone.
     const MOST_EVENTS: usize = 4_096;
     const MOST_BYTES: usize = 8 << 20;
+    /// What a call costs by itself matters little for so many appends.
+    const ENOUGH: usize = 32;
+    /// How long a batch waits at most for those who wait for a flush.
+    const PATIENCE: Duration = Duration::from_millis(20);
     /// How many batches wait for a flush at most before the next one is begun.
     const MOST_REPLIES: usize = 64;
     /// How long the connection is kept while nothing is asked.
@@ -79,8 +85,9 @@ impl Committer {
             idle: Deadline::new(Self::IDLE),
             answers: Deadline::new(log.answer_timeout),
             batch_limit,
+            called: Duration::ZERO,
             replies: JoinSet::new(),
-            pace: Pace::default(),
+            flushed: Duration::ZERO,
             log,
         }
     }
@@ -97,7 +104,7 @@ impl Committer {
             Some(held) => held,
             None => self.next_request().await?,
         };
-        self.await_replies().await;
+        self.await_flushes().await;
         self.await_others().await;
         let mut size = Size::default();
         size.add(&first.append);
@@ -125,13 +132,18 @@ impl Committer {
         self.queue.recv().await
     }
 
-    /// Where the log's lock is waited for longer than a flush, whoever waits for a flush can join. No longer than the last
-    /// one took, as the next one may never end.
-    async fn await_replies(&mut self) {
-        let Some(patience) = self.pace.patience() else { return };
+    /// Where a call takes longer than a flush, whoever waits for a flush can join, if the batch is small: where many
+    /// processes want the log's lock, callers fall into groups otherwise, each of which waits for it in turn.
+    async fn await_flushes(&mut self) {
+        let is_small = 1 + self.queue.len() < Self::ENOUGH;
+        if self.log.commit == CommitMode::Flushed || self.called <= self.flushed || !is_small {
+            return;
+        }
+        // The next one may never end.
+        let patience = self.flushed.min(Self::PATIENCE);
         let told = async {
-            while let Some(Ok(took)) = self.replies.join_next().await {
-                self.pace.replied(took);
+            while let Some(Ok(flushed)) = self.replies.join_next().await {
+                self.flushed = flushed;
             }
         };
         let _ = timeout(patience, told).await;
@@ -151,7 +163,7 @@ impl Committer {
     async fn commit(&mut self, requests: Vec<Request>) {
         let begun = Instant::now();
         let called = self.call(&requests).await;
-        self.pace.called(requests.iter().map(|request| request.append.event_count()).sum(), begun.elapsed());
+        self.called = begun.elapsed();
         match called {
             Ok(called) => self.reply(requests, called).await,
             Err(failure) if requests.len() > 1 && failure.blames_a_request() => {
@@ -197,17 +209,13 @@ impl Committer {
         }
         // They are told at some time.
         self.expected = usize::MAX;
-        while let Some(Ok(took)) = self.replies.try_join_next() {
-            self.pace.replied(took);
+        while let Some(Ok(flushed)) = self.replies.try_join_next() {
+            self.flushed = flushed;
         }
         if self.replies.len() >= Self::MOST_REPLIES {
             self.replies.join_next().await;
         }
-        let begun = Instant::now();
-        self.replies.spawn(async move {
-            reply.settle_and_tell().await;
-            begun.elapsed()
-        });
+        self.replies.spawn(reply.settle_and_tell());
     }
 
     /// A connection of the pool that is in no transaction. The driver (sqlx 0.9.0) gives one back with its transaction

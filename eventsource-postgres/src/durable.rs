@@ -13,7 +13,7 @@ pub(crate) struct Seen {
 /// What is known to be durable: an event, and all that lies before it in its log.
 ///
 /// Another server's log may have another event there, or end before it. Whoever compares a snapshot with what is known here
-/// looks for this very event, so an answer that a server gave before it was replaced does no harm however late it comes.
+/// looks for this very event, so it does no harm if a server that was replaced answers late.
 #[derive(Debug, Default)]
 pub(crate) struct Durable(Mutex<Option<Seen>>);
 
@@ -32,7 +32,8 @@ impl Durable {
         }
     }
 
-    /// The log ends before what was known: another server has taken over, or a backup. That was about another log.
+    /// A log's newest event lies before what was known: another server has taken over, or a backup. That was about another
+    /// log.
     pub(crate) fn forget(&self) {
         *self.lock() = None;
     }

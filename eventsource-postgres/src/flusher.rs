@@ -6,7 +6,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, yield_now};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use uuid::Uuid;
 
 use crate::config::Statements;
@@ -56,6 +56,7 @@ impl Flusher {
             closing: None,
             connections: Vec::new(),
             under_way: JoinSet::new(),
+            begun: Instant::now(),
             took: Duration::ZERO,
             is_opening: false,
             last_refusal: None,
@@ -96,7 +97,8 @@ struct Task {
     /// Its own: those of the pool may all be taken by those who wait for a flush. Nobody uses them now.
     connections: Vec<PgConnection>,
     under_way: JoinSet<Ended>,
-    /// How long the last flush took.
+    /// When the last flush was begun, and how long the last one took that has ended.
+    begun: Instant,
     took: Duration,
     is_opening: bool,
     /// When the server last had no further connection.
@@ -134,6 +136,7 @@ impl Task {
                     None => break,
                 },
                 Some(ended) = self.under_way.join_next() => self.end(ended.ok()),
+                () = sleep_until(self.begun + Self::SLOW), if !self.waiting.is_empty() && !self.is_slow() => {}
                 () = sleep(Self::IDLE), if is_connected => self.disconnect().await,
             }
             // Whoever asks by the time that the flush begins, or all is closed, is served by it.
@@ -185,16 +188,22 @@ impl Task {
         self.under_way.len().saturating_sub(usize::from(self.is_opening))
     }
 
+    /// Whether the flushes are slow, by the last one that ended or the one that is under way.
+    fn is_slow(&self) -> bool {
+        self.took >= Self::SLOW || self.begun.elapsed() >= Self::SLOW
+    }
+
     /// Begins a flush for all who wait, or sees to a connection for it; or leaves them to the one that is under way.
     fn begin(&mut self) {
         let is_alone = self.flushes() == 0;
-        if self.waiting.is_empty() || !is_alone && self.took < Self::SLOW {
+        if self.waiting.is_empty() || !is_alone && !self.is_slow() {
             return;
         }
         let (server, connection) = (Arc::clone(&self.server), self.connections.pop());
         if is_alone || connection.is_some() {
             let waiting = mem::take(&mut self.waiting);
             let line = Line { connection, took: None };
+            self.begun = Instant::now();
             self.under_way.spawn(async move { Ended::Flush(server.serve(line, waiting).await) });
         } else if !self.is_opening
             && self.closing.is_none()

@@ -29,7 +29,6 @@ mod leases;
 mod log;
 mod log_state;
 mod outbox;
-mod pace;
 mod pool_statistics;
 mod projection;
 mod read;

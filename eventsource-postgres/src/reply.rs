@@ -1,7 +1,8 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use eventsource_core::{Append, Appended, ChangeSignal, Error, Result};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::append::{Answered, Verdict};
 use crate::committer::Request;
@@ -52,8 +53,9 @@ impl Reply {
         self.tell_known();
     }
 
-    /// Waits for what there is to wait for, and tells everybody.
-    pub(crate) async fn settle_and_tell(self) {
+    /// Waits for what there is to wait for, and tells everybody. Returns how long the flush was waited for.
+    pub(crate) async fn settle_and_tell(self) -> Duration {
+        let begun = Instant::now();
         if let Some(seen) = self.awaited
             && let Err(failure) = self.log.flusher.flush(Some(seen)).await
         {
@@ -64,14 +66,16 @@ impl Reply {
                 };
                 let _ = request.verdict.send(Err(error));
             }
-            return;
+            return begun.elapsed();
         }
+        let flushed = begun.elapsed();
         let log = Arc::clone(&self.log);
-        // They take a connection and round trips, for which nobody else waits.
+        // They take a connection and round trips, for which none of the others waits.
         for request in self.tell_known() {
             let result = judge(&log, &request.append).await;
             let _ = request.verdict.send(result);
         }
+        flushed
     }
 
     /// Tells the verdicts that are known, and returns who repeats an append.

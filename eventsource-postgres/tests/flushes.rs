@@ -66,6 +66,18 @@ async fn a_flush_that_takes_long_holds_up_none_that_is_asked_for_later() {
 }
 
 #[tokio::test]
+async fn nor_if_flushes_were_fast_until_then() {
+    let (store, lock, second) = held(&database("flushes_fast").await).await;
+    // The last flushes that ended are fast.
+    for _ in 0..20 {
+        timeout(LONG, store.append(one("Fast"))).await.expect("it does not wait").unwrap();
+    }
+    lock.rollback().await.unwrap();
+    timeout(LONG, second).await.unwrap().unwrap().unwrap();
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn where_the_log_is_busy_a_flush_that_takes_long_holds_up_none_for_long() {
     let (store, lock, second) = held(&database("flushes_busy").await).await;
     let mut busy = store.pool().begin().await.unwrap();
