@@ -167,8 +167,10 @@ const INSERT_EVENTS: &str = "INSERT INTO events (global_position, event_id, aggr
     AS e(position, id, stream, version, type, payload, tags, index)";
 const INSERT_TAGS: &str =
     "INSERT INTO event_tags (tag, position) SELECT * FROM unnest($1::text[], $2::bigint[])";
+/// What the store reads.
 const SELECT: &str = "SELECT global_position, event_id, aggregate_id, aggregate_type, version, event_type, \
-    schema_version, timestamp, created_at, payload::text, tags FROM events";
+    schema_version, timestamp, created_at, payload::text, tags, tenant_id, actor_id, correlation_id, causation_id, \
+    metadata::text, append_index FROM events";
 
 impl Connections {
     async fn open(place: &str) -> Result<Self, Failure> {
@@ -292,7 +294,9 @@ fn decode(row: &Row) -> i64 {
     let event: (Uuid, String, i32, String, Vec<String>) =
         (row.get(1), row.get(5), row.get(6), row.get(9), row.get(10));
     let times: (SystemTime, SystemTime) = (row.get(7), row.get(8));
-    std::hint::black_box((stream, event, times));
+    let ids: [Option<Uuid>; 3] = [row.get(11), row.get(13), row.get(14)];
+    let texts: [Option<String>; 2] = [row.get(12), row.get(15)];
+    std::hint::black_box((stream, event, times, ids, texts, row.get::<_, i32>(16)));
     row.get(0)
 }
 

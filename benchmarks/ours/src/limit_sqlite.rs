@@ -88,8 +88,10 @@ impl SqliteLimit {
     }
 }
 
+/// What the store reads.
 const SELECT: &str = "SELECT global_position, event_id, aggregate_id, aggregate_type, version, event_type, \
-    schema_version, tags, timestamp, created_at, payload FROM events";
+    schema_version, tags, timestamp, created_at, payload, tenant_id, actor_id, correlation_id, causation_id, metadata, \
+    append_index FROM events";
 
 fn insert(
     connection: &mut Connection,
@@ -179,6 +181,8 @@ fn decode(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
         (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
     let rest: (i64, String, i64, i64, String) =
         (row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?, row.get(10)?);
-    std::hint::black_box((decoded, rest));
+    let ids: [Option<[u8; 16]>; 3] = [row.get(11)?, row.get(13)?, row.get(14)?];
+    let texts: [Option<String>; 2] = [row.get(12)?, row.get(15)?];
+    std::hint::black_box((decoded, rest, ids, texts, row.get::<_, i64>(16)?));
     row.get(5)
 }
