@@ -49,6 +49,17 @@ async fn held(url: &str) -> (PostgresStore, Transaction<'static, Postgres>, Join
     (store, lock, second)
 }
 
+/// Lets the second event's flush go on, and closes the store.
+async fn let_go(
+    store: PostgresStore,
+    lock: Transaction<'static, Postgres>,
+    second: JoinHandle<Result<Appended>>,
+) {
+    lock.rollback().await.unwrap();
+    timeout(LONG, second).await.unwrap().unwrap().unwrap();
+    store.close().await.unwrap();
+}
+
 fn append(store: &PostgresStore, event_type: &'static str) -> JoinHandle<Result<Appended>> {
     let store = store.clone();
     tokio::spawn(async move { store.append(one(event_type)).await })
@@ -60,9 +71,7 @@ async fn a_flush_that_takes_long_holds_up_none_that_is_asked_for_later() {
     let third = timeout(LONG, store.append(one("Third"))).await.expect("it does not wait").unwrap();
     assert_eq!(third.last.to_raw(), 3);
     assert!(!second.is_finished(), "what is not flushed is not acknowledged");
-    lock.rollback().await.unwrap();
-    timeout(LONG, second).await.unwrap().unwrap().unwrap();
-    store.close().await.unwrap();
+    let_go(store, lock, second).await;
 }
 
 #[tokio::test]
@@ -72,9 +81,7 @@ async fn nor_if_flushes_were_fast_until_then() {
     for _ in 0..20 {
         timeout(LONG, store.append(one("Fast"))).await.expect("it does not wait").unwrap();
     }
-    lock.rollback().await.unwrap();
-    timeout(LONG, second).await.unwrap().unwrap().unwrap();
-    store.close().await.unwrap();
+    let_go(store, lock, second).await;
 }
 
 #[tokio::test]
@@ -89,9 +96,7 @@ async fn where_the_log_is_busy_a_flush_that_takes_long_holds_up_none_for_long() 
     // It would go with those who wait for a flush, if that ended.
     timeout(LONG, store.append(one("Fourth"))).await.expect("it does not wait for ever").unwrap();
     assert!(!second.is_finished(), "what is not flushed is not acknowledged");
-    lock.rollback().await.unwrap();
-    timeout(LONG, second).await.unwrap().unwrap().unwrap();
-    store.close().await.unwrap();
+    let_go(store, lock, second).await;
 }
 
 #[tokio::test]
