@@ -180,35 +180,34 @@ impl Log {
             Direction::Forward => "ASC",
             Direction::Backward => "DESC",
         };
+        // A planner that knows the limit, and for want of statistics takes what matches for no more than that, rather sorts
+        // all of it: the rest of the log for a page. And where it knows that much matches, it plans each page anew. So where
+        // one index serves, it knows the most that a page can have, and takes this one for a tenth of that.
+        let limited = |sorted: String| {
+            if is_led_by_order(filter) {
+                format!("SELECT * FROM ({sorted} LIMIT {MOST_PAGE_EVENTS}) AS sorted LIMIT (SELECT {limit})")
+            } else {
+                format!("{sorted} LIMIT {limit}")
+            }
+        };
         let events = match branches.as_slice() {
-            // A planner that knows the limit, and for want of statistics takes what matches for no more than that, rather sorts
-            // all of it: the rest of the log for a page. And where it knows that much matches, it plans each page anew. So it
-            // knows the most that a page can have, and takes this one for a tenth of that.
-            [one] if is_led_by_order(filter) => format!(
-                "SELECT * FROM (SELECT {COLUMNS} FROM {}{} WHERE {} ORDER BY {} LIMIT {MOST_PAGE_EVENTS}) AS page \
-                 LIMIT (SELECT {limit})",
+            [one] => limited(format!(
+                "SELECT {COLUMNS} FROM {}{} WHERE {} ORDER BY {}",
                 one.from,
                 one.join,
                 one.condition,
                 one.order_by(direction)
-            ),
-            [one] => format!(
-                "SELECT {COLUMNS} FROM {}{} WHERE {} ORDER BY {} LIMIT {limit}",
-                one.from,
-                one.join,
-                one.condition,
-                one.order_by(direction)
-            ),
+            )),
             several => {
                 let union = several
                     .iter()
                     .map(|branch| {
                         let Branch { from, condition, position, .. } = branch;
                         let order = branch.order_by(direction);
-                        format!(
-                            "(SELECT {position} AS position FROM {from} WHERE {condition} \
-                             ORDER BY {order} LIMIT {limit})"
-                        )
+                        let sorted = format!(
+                            "SELECT {position} AS position FROM {from} WHERE {condition} ORDER BY {order}"
+                        );
+                        format!("({})", limited(sorted))
                     })
                     .collect::<Vec<_>>()
                     .join(" UNION ALL ");

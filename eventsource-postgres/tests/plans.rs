@@ -234,6 +234,7 @@ async fn a_large_page_of_a_log_that_was_never_analysed_reads_no_more_than_itself
         Filter::all(),
         Filter::tagged("bulk", "1").unwrap(),
         Filter::event_types(["Type2"]).unwrap(),
+        Filter::event_types(["Type1", "Type2"]).unwrap(),
         Filter::all().in_tenant(bulky()),
         Filter::all().of_aggregate_type(AggregateType::new("Order").unwrap()),
     ] {
