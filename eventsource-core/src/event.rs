@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::clock::to_microseconds;
@@ -81,7 +82,7 @@ pub struct NewEvent {
     event_type: EventType,
     schema_version: u32,
     payload: Payload,
-    tags: Vec<Tag>,
+    tags: SmallVec<[Tag; 2]>,
     metadata: Metadata,
     occurred_at: Option<DateTime<Utc>>,
 }
@@ -115,7 +116,7 @@ impl NewEvent {
             event_type,
             schema_version: 1,
             payload,
-            tags: Vec::new(),
+            tags: SmallVec::new(),
             metadata: Metadata::new(),
             occurred_at: None,
         }

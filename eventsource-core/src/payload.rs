@@ -86,8 +86,10 @@ impl Payload {
     /// `Corrupt` if it is not.
     pub fn from_stored(json: impl Into<Arc<str>>) -> Result<Self> {
         let json = json.into();
-        serde_json::from_str::<serde::de::IgnoredAny>(&json)
-            .map_err(|error| Error::corrupt("a stored payload is not JSON").with_source(error))?;
+        if !plain::is_plain(&json) {
+            serde_json::from_str::<serde::de::IgnoredAny>(&json)
+                .map_err(|error| Error::corrupt("a stored payload is not JSON").with_source(error))?;
+        }
         Ok(Self(json))
     }
 

@@ -13,7 +13,7 @@ use crate::known_tags::KnownTags;
 use crate::outbox::OutboxWriter;
 use crate::pending::Pending;
 use crate::read::event_at;
-use crate::row::{self, Place, Rows};
+use crate::row::{self, Decoder, Place};
 use crate::search::Window;
 use crate::stream;
 use crate::tags::Tags;
@@ -172,13 +172,15 @@ impl<'c> Appender<'c> {
     fn stored_at(&mut self, append: &Append, first: i64) -> Judgement<Option<Appended>> {
         let mut position = first;
         let mut versions = Vec::new();
-        let mut decoding = Rows::default();
+        let mut decoder = Decoder::default();
         for (index, (stream, event)) in (0..).zip(append.each_event()) {
-            let Some(stored) = event_at(self.connection, position, &mut decoding)? else { return Ok(None) };
-            if stored.append_index != index || !stored.event.records(event, stream) {
+            let stored =
+                event_at(self.connection, position, |raw| Ok((raw.append_index, decoder.decode(raw)?)))?;
+            let Some((append_index, stored)) = stored else { return Ok(None) };
+            if append_index != index || !stored.records(event, stream) {
                 return Ok(None);
             }
-            note_version(&mut versions, &stored.event);
+            note_version(&mut versions, &stored);
             position += 1;
         }
         let next: Option<i64> = self

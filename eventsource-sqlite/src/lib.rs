@@ -63,6 +63,7 @@ mod payload;
 mod pending;
 mod projection;
 mod queue;
+mod raw;
 mod read;
 mod readers;
 mod row;

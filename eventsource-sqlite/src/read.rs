@@ -1,9 +1,10 @@
-use eventsource_core::{Direction, Filter, Page, Position, ReadOptions, RecordedEvent, Result};
+use eventsource_core::{Direction, Error, Filter, Page, Position, ReadOptions, RecordedEvent, Result};
 use rusqlite::Connection;
 
 use crate::error::failed;
 use crate::filter::searches;
-use crate::row::{self, Rows, Stored};
+use crate::raw::{self, RawEvent, RawEvents};
+use crate::row::Decoder;
 use crate::search::{Parameter, Search, Wanted, Window};
 
 /// The most events of a page, if the caller names no limit.
@@ -13,13 +14,47 @@ const MOST_EVENTS: u64 = 10_000;
 /// A page ends with the event that makes it larger than this.
 const PAGE_BYTES: usize = 4 << 20;
 
-/// Reads one page, in one snapshot.
-pub(crate) fn page(connection: &Connection, filter: &Filter, options: &ReadOptions) -> Result<Page> {
+/// A page of which a part may have been handed over already.
+pub(crate) struct RawPage {
+    pub(crate) rest: RawEvents,
+    pub(crate) head: i64,
+    pub(crate) more: bool,
+}
+
+/// Makes a page of what was read, decoding it part by part.
+#[derive(Default)]
+pub(crate) struct PageDecoder {
+    decoder: Decoder,
+    events: Vec<RecordedEvent>,
+}
+
+impl PageDecoder {
+    pub(crate) fn add(&mut self, part: &RawEvents) -> Result<()> {
+        self.events.reserve(part.len());
+        for event in part.iter() {
+            self.events.push(self.decoder.decode(event)?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self, page: RawPage) -> Result<Page> {
+        self.add(&page.rest)?;
+        Ok(Page { events: self.events, head: Position::try_from(page.head)?, more: page.more })
+    }
+}
+
+/// Reads one page, in one snapshot, and hands it over part by part: so it can be decoded while more is read.
+pub(crate) fn page(
+    connection: &Connection,
+    filter: &Filter,
+    options: &ReadOptions,
+    hand_over: &mut dyn FnMut(RawEvents),
+) -> Result<RawPage> {
     let broken = |error| failed("reading", error);
     // Ends when it is dropped, whatever happens.
     let snapshot = connection.unchecked_transaction().map_err(broken)?;
     let (head, tags_moved) = head_and_tags_moved(&snapshot).map_err(broken)?;
-    page_of(&snapshot, filter, options, head, tags_moved)
+    page_of(&snapshot, filter, options, (head, tags_moved), hand_over)
 }
 
 /// Reads one page within a transaction that is open, of a log whose head is this.
@@ -30,16 +65,20 @@ pub(crate) fn page_within(
     head: i64,
 ) -> Result<Page> {
     let (_, tags_moved) = head_and_tags_moved(connection).map_err(|error| failed("reading", error))?;
-    page_of(connection, filter, options, head, tags_moved)
+    let mut parts = Vec::new();
+    let page = page_of(connection, filter, options, (head, tags_moved), &mut |part| parts.push(part))?;
+    let mut decoder = PageDecoder::default();
+    parts.iter().try_for_each(|part| decoder.add(part))?;
+    decoder.finish(page)
 }
 
 fn page_of(
     connection: &Connection,
     filter: &Filter,
     options: &ReadOptions,
-    head: i64,
-    tags_moved: i64,
-) -> Result<Page> {
+    (head, tags_moved): (i64, i64),
+    hand_over: &mut dyn FnMut(RawEvents),
+) -> Result<RawPage> {
     let broken = |error| failed("reading", error);
     let until = options.until_position().map_or(head, |until| until.to_i64().min(head));
     let window = Window { after: options.after_position().to_i64(), until, tags_moved };
@@ -47,8 +86,9 @@ fn page_of(
         connection,
         options,
         limit: options.max_events().unwrap_or(PAGE_EVENTS).min(MOST_EVENTS),
-        decoding: Rows::default(),
-        events: Vec::new(),
+        hand_over,
+        part: RawEvents::default(),
+        count: 0,
         bytes: 0,
     };
     let more = if reading.limit == 0 {
@@ -68,7 +108,7 @@ fn page_of(
             several => reading.merge(several)?,
         }
     };
-    Ok(Page { events: reading.events, head: Position::try_from(head)?, more })
+    Ok(RawPage { rest: reading.part, head, more })
 }
 
 /// The position of the newest event there ever was.
@@ -81,25 +121,27 @@ fn head_and_tags_moved(connection: &Connection) -> rusqlite::Result<(i64, i64)> 
     statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// The event at a position, if there is one.
-pub(crate) fn event_at(
+/// What `read` makes of the event at a position, if there is one.
+pub(crate) fn event_at<T>(
     connection: &Connection,
     position: i64,
-    decoding: &mut Rows,
-) -> Result<Option<Stored>> {
+    read: impl FnOnce(RawEvent<&[u8]>) -> Result<T>,
+) -> Result<Option<T>> {
     let broken = |error| failed("reading an event", error);
-    let statement = format!("SELECT {} FROM main.events AS e WHERE e.global_position = ?", row::COLUMNS);
+    let statement = format!("SELECT {} FROM main.events AS e WHERE e.global_position = ?", raw::COLUMNS);
     let mut statement = connection.prepare_cached(&statement).map_err(broken)?;
     let mut rows = statement.query([position]).map_err(broken)?;
-    rows.next().map_err(broken)?.map(|row| decoding.decode(row)).transpose()
+    rows.next().map_err(broken)?.map(|row| read(RawEvent::of(row)?)).transpose()
 }
 
 struct Reading<'c> {
     connection: &'c Connection,
     options: &'c ReadOptions,
     limit: u64,
-    decoding: Rows,
-    events: Vec<RecordedEvent>,
+    hand_over: &'c mut dyn FnMut(RawEvents),
+    /// What was read and not handed over yet.
+    part: RawEvents,
+    count: u64,
     bytes: usize,
 }
 
@@ -113,8 +155,7 @@ impl Reading<'_> {
         let parameters = rusqlite::params_from_iter(search.parameters().chain([&limit]));
         let mut rows = statement.query(parameters).map_err(broken)?;
         while let Some(row) = rows.next().map_err(broken)? {
-            let stored = self.decoding.decode(row)?;
-            if self.take(stored) {
+            if self.take(RawEvent::of(row)?) {
                 return Ok(true);
             }
         }
@@ -124,12 +165,9 @@ impl Reading<'_> {
     /// Takes what any of the searches yields, in order and each event once; returns whether it stopped early.
     fn merge(&mut self, searches: &[Search<'_>]) -> Result<bool> {
         for position in self.positions(searches).map_err(|error| failed("reading", error))? {
-            let stored = event_at(self.connection, position, &mut self.decoding)?.ok_or_else(|| {
-                eventsource_core::Error::corrupt(format!(
-                    "an index names position {position}, which is empty"
-                ))
-            })?;
-            if self.take(stored) {
+            let is_full = event_at(self.connection, position, |event| Ok(self.take(event)))?;
+            let empty = || Error::corrupt(format!("an index names position {position}, which is empty"));
+            if is_full.ok_or_else(empty)? {
                 return Ok(true);
             }
         }
@@ -159,14 +197,17 @@ impl Reading<'_> {
     }
 
     /// Takes one event; returns whether the page is full.
-    fn take(&mut self, stored: Stored) -> bool {
-        self.bytes += stored.bytes;
-        self.events.push(stored.event);
-        self.bytes >= PAGE_BYTES || self.events.len() as u64 >= self.limit
+    fn take(&mut self, event: RawEvent<&[u8]>) -> bool {
+        if let Some(part) = self.part.take_full() {
+            (self.hand_over)(part);
+        }
+        self.bytes += self.part.push(event);
+        self.count += 1;
+        self.bytes >= PAGE_BYTES || self.count >= self.limit
     }
 
     /// How many more events the page has room for.
     fn limit_parameter(&self) -> Parameter<'static> {
-        Parameter::Number((self.limit - self.events.len() as u64).cast_signed())
+        Parameter::Number((self.limit - self.count).cast_signed())
     }
 }

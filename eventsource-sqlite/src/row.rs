@@ -8,20 +8,10 @@ use eventsource_core::{
 };
 use rusqlite::types::{FromSql, ToSql, ValueRef};
 use rusqlite::{Row, Statement};
+use smallvec::SmallVec;
 use uuid::Uuid;
 
-/// What [`decode`] reads, in its order, of `events AS e`.
-pub(crate) const COLUMNS: &str = "e.global_position, e.event_id, e.aggregate_id, e.aggregate_type, e.version, \
-    e.event_type, e.schema_version, e.tenant_id, e.actor_id, e.correlation_id, e.causation_id, e.metadata, e.tags, \
-    e.timestamp, e.created_at, e.append_index, e.payload";
-
-/// An event that a row holds, and its place in its append.
-pub(crate) struct Stored {
-    pub(crate) event: RecordedEvent,
-    pub(crate) append_index: i64,
-    /// About how much memory it takes.
-    pub(crate) bytes: usize,
-}
+use crate::raw::{RawEvent, undecodable};
 
 /// Where and when an event is put.
 pub(crate) struct Place<'s> {
@@ -64,66 +54,64 @@ pub(crate) fn bind(
     Ok(event.byte_count())
 }
 
-/// Decodes rows. Names that repeat from row to row are shared.
+/// Decodes events. Names that repeat from one to the next are shared.
 #[derive(Default)]
-pub(crate) struct Rows {
+pub(crate) struct Decoder {
     names: SharedNames,
 }
 
-impl Rows {
-    /// The event that a row of [`COLUMNS`] holds.
-    pub(crate) fn decode(&mut self, row: &Row<'_>) -> Result<Stored> {
-        let position = column::<i64>(row, 0)?;
-        self.decode_at(row, position).map_err(|error| {
-            Error::corrupt(format!("the event at position {position} can't be decoded")).with_source(error)
-        })
+impl Decoder {
+    /// The event that a row held.
+    pub(crate) fn decode(&mut self, raw: RawEvent<&[u8]>) -> Result<RecordedEvent> {
+        self.decode_parts(raw).map_err(|error| undecodable(raw.position, error))
     }
 
-    fn decode_at(&mut self, row: &Row<'_>, position: i64) -> Result<Stored> {
-        let payload = Payload::from_stored(text(row, 16)?)?;
-        let tags = text(row, 12)?;
-        let bytes = payload.as_json().len() + tags.len() + 256;
-        let (metadata, entries_bytes) = decode_metadata(row)?;
-        let event_type = self.names.event_type(text(row, 5)?)?;
-        let event = NewEvent::with_id(EventId::new(uuid(row, 1)?)?, event_type, payload)
-            .schema_version(column(row, 6)?)
-            .tags(decode_tags(tags)?)
-            .metadata(metadata)
-            .occurred_at(time(row, 13)?)?;
-        let stream = match optional_uuid(row, 2)? {
+    fn decode_parts(&mut self, raw: RawEvent<&[u8]>) -> Result<RecordedEvent> {
+        let event_type = self.names.event_type(utf8(raw.event_type)?)?;
+        let payload = Payload::from_stored(utf8(raw.payload)?)?;
+        let event = NewEvent::with_id(EventId::new(raw.event_id)?, event_type, payload)
+            .schema_version(raw.schema_version)
+            .tags(decode_tags(utf8(raw.tags)?)?)
+            .metadata(decode_metadata(raw)?)
+            .occurred_at(from_microseconds(raw.occurred_at)?)?;
+        let stream = match raw.stream {
             None => None,
-            Some(id) => {
-                let stream = StreamId::new(self.names.aggregate_type(text(row, 3)?)?, id)?;
-                Some((stream, Version::try_from(column::<i64>(row, 4)?)?))
+            Some(place) => {
+                let aggregate_type = self.names.aggregate_type(utf8(place.aggregate_type)?)?;
+                let stream = StreamId::new(aggregate_type, place.aggregate_id)?;
+                Some((stream, Version::try_from(place.version)?))
             }
         };
-        let position = Position::try_from(position)?;
-        let event = RecordedEvent::new(event, position, stream, time(row, 14)?);
-        Ok(Stored { event, append_index: column(row, 15)?, bytes: bytes + entries_bytes })
+        let position = Position::try_from(raw.position)?;
+        Ok(RecordedEvent::new(event, position, stream, from_microseconds(raw.recorded_at)?))
     }
 }
 
-fn decode_metadata(row: &Row<'_>) -> Result<(Metadata, usize)> {
+fn utf8(text: &[u8]) -> Result<&str> {
+    std::str::from_utf8(text).map_err(|error| Error::corrupt("a text is no UTF-8").with_source(error))
+}
+
+fn decode_metadata(raw: RawEvent<&[u8]>) -> Result<Metadata> {
     let mut metadata = Metadata::new();
-    if let Some(tenant) = optional_uuid(row, 7)? {
+    if let Some(tenant) = raw.tenant {
         metadata = metadata.tenant(TenantId::new(tenant)?);
     }
-    if let Some(actor) = optional_text(row, 8)? {
-        metadata = metadata.actor(actor)?;
+    if let Some(actor) = raw.actor {
+        metadata = metadata.actor(utf8(actor)?)?;
     }
-    if let Some(correlation_id) = optional_uuid(row, 9)? {
+    if let Some(correlation_id) = raw.correlation_id {
         metadata = metadata.correlated(correlation_id);
     }
-    if let Some(causation_id) = optional_uuid(row, 10)? {
+    if let Some(causation_id) = raw.causation_id {
         metadata = metadata.caused_by(EventId::new(causation_id)?);
     }
-    let Some(json) = optional_text(row, 11)? else { return Ok((metadata, 0)) };
-    let entries: BTreeMap<String, String> = serde_json::from_str(json)
+    let Some(json) = raw.metadata else { return Ok(metadata) };
+    let entries: BTreeMap<String, String> = serde_json::from_slice(json)
         .map_err(|error| Error::corrupt("stored metadata is no object of text").with_source(error))?;
     for (key, value) in entries {
         metadata = metadata.entry(key, value)?;
     }
-    Ok((metadata, json.len()))
+    Ok(metadata)
 }
 
 fn encode_entries(metadata: &Metadata) -> Option<String> {
@@ -159,12 +147,12 @@ fn push_json_text(json: &mut String, text: &str) {
     }
 }
 
-fn decode_tags(json: &str) -> Result<Vec<Tag>> {
+fn decode_tags(json: &str) -> Result<SmallVec<[Tag; 4]>> {
     if json == "[]" {
-        return Ok(Vec::new());
+        return Ok(SmallVec::new());
     }
-    if let Some(tags) = plain_tags(json) {
-        return tags;
+    if let Some(tags) = plain_tags(json)? {
+        return Ok(tags);
     }
     let tags: Vec<Cow<'_, str>> = serde_json::from_str(json)
         .map_err(|error| Error::corrupt("stored tags are no list of text").with_source(error))?;
@@ -172,17 +160,19 @@ fn decode_tags(json: &str) -> Result<Vec<Tag>> {
 }
 
 /// The tags of a list as [`encode_tags`] writes it, if nothing in it is escaped: nearly always.
-fn plain_tags(json: &str) -> Option<Result<Vec<Tag>>> {
-    let mut rest = json.strip_prefix("[\"")?.strip_suffix("\"]")?;
-    let mut tags = Vec::with_capacity(4);
+fn plain_tags(json: &str) -> Result<Option<SmallVec<[Tag; 4]>>> {
+    let inner = json.strip_prefix("[\"").and_then(|rest| rest.strip_suffix("\"]"));
+    let Some(mut rest) = inner else { return Ok(None) };
+    let mut tags = SmallVec::new();
     // By bytes: so short texts are looked through sooner than a searcher is made.
     while let Some(end) = rest.bytes().position(|byte| byte == b'"' || byte == b'\\') {
         let (text, behind) = rest.split_at(end);
-        rest = behind.strip_prefix("\",\"")?;
-        tags.push(Tag::parse(text));
+        let Some(next) = behind.strip_prefix("\",\"") else { return Ok(None) };
+        rest = next;
+        tags.push(Tag::parse(text)?);
     }
-    tags.push(Tag::parse(rest));
-    Some(tags.into_iter().collect())
+    tags.push(Tag::parse(rest)?);
+    Ok(Some(tags))
 }
 
 pub(crate) fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T> {
@@ -213,7 +203,10 @@ pub(crate) fn uuid(row: &Row<'_>, index: usize) -> Result<Uuid> {
 }
 
 pub(crate) fn time(row: &Row<'_>, index: usize) -> Result<DateTime<Utc>> {
-    let microseconds = column(row, index)?;
+    from_microseconds(column(row, index)?)
+}
+
+fn from_microseconds(microseconds: i64) -> Result<DateTime<Utc>> {
     DateTime::from_timestamp_micros(microseconds)
-        .ok_or_else(|| Error::corrupt(format!("column {index} holds no time: {microseconds}")))
+        .ok_or_else(|| Error::corrupt(format!("{microseconds} microseconds are no time")))
 }
