@@ -151,12 +151,7 @@ impl NewEvent {
     /// Adds tags, leaving out those that the event carries already. Tags are a set: they come back sorted.
     #[must_use]
     pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
-        if self.tags.is_empty() {
-            // A list is taken as it is.
-            self.tags = tags.into_iter().collect();
-        } else {
-            self.tags.extend(tags);
-        }
+        self.tags.extend(tags);
         self.tags.sort_unstable();
         self.tags.dedup();
         self

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{Error, Result, Tag};
+use smallvec::SmallVec;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -64,7 +65,7 @@ pub(crate) fn json(bytes: &[u8]) -> Option<&str> {
 
 /// An array of text: dimensions, flags, element type; for a dimension its length and lower bound; then length and bytes of
 /// each element.
-pub(crate) fn tags(mut bytes: &[u8]) -> Option<Vec<Tag>> {
+pub(crate) fn tags(mut bytes: &[u8]) -> Option<SmallVec<[Tag; 4]>> {
     let number = |bytes: &mut &[u8]| {
         let (head, rest) = bytes.split_first_chunk::<4>()?;
         *bytes = rest;
@@ -73,14 +74,14 @@ pub(crate) fn tags(mut bytes: &[u8]) -> Option<Vec<Tag>> {
     let dimensions = number(&mut bytes)?;
     let (_flags, _element_type) = (number(&mut bytes)?, number(&mut bytes)?);
     if dimensions == 0 {
-        return Some(Vec::new());
+        return Some(SmallVec::new());
     }
     let length = usize::try_from(number(&mut bytes)?).ok()?;
     let _lower_bound = number(&mut bytes)?;
     if dimensions != 1 || length > bytes.len() {
         return None;
     }
-    let mut tags = Vec::with_capacity(length);
+    let mut tags = SmallVec::with_capacity(length);
     for _ in 0..length {
         let size = usize::try_from(number(&mut bytes)?).ok()?;
         let (tag, rest) = bytes.split_at_checked(size)?;

@@ -5,6 +5,7 @@ use eventsource_core::{
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
+use crate::decoder::EventDecoder;
 use crate::error::SqliteError;
 use crate::filter::first_match;
 use crate::handler;
@@ -13,7 +14,7 @@ use crate::known_tags::KnownTags;
 use crate::outbox::OutboxWriter;
 use crate::pending::Pending;
 use crate::read::event_at;
-use crate::row::{self, Decoder, Place};
+use crate::row::{self, Place};
 use crate::search::Window;
 use crate::stream;
 use crate::tags::Tags;
@@ -172,7 +173,7 @@ impl<'c> Appender<'c> {
     fn stored_at(&mut self, append: &Append, first: i64) -> Judgement<Option<Appended>> {
         let mut position = first;
         let mut versions = Vec::new();
-        let mut decoder = Decoder::default();
+        let mut decoder = EventDecoder::default();
         for (index, (stream, event)) in (0..).zip(append.each_event()) {
             let stored =
                 event_at(self.connection, position, |raw| Ok((raw.append_index, decoder.decode(raw)?)))?;

@@ -1,10 +1,14 @@
-use eventsource_core::{Direction, Error, Filter, Page, Position, ReadOptions, RecordedEvent, Result};
+use eventsource_core::{Direction, Error, Filter, Page, Position, ReadOptions, Result};
 use rusqlite::Connection;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::decoder::EventDecoder;
 
 use crate::error::failed;
 use crate::filter::searches;
-use crate::raw::{self, RawEvent, RawEvents};
-use crate::row::Decoder;
+use crate::page::RawPage;
+use crate::raw_event::{COLUMNS, RawEvent};
+use crate::raw_events::RawEvents;
 use crate::search::{Parameter, Search, Wanted, Window};
 
 /// The most events of a page, if the caller names no limit.
@@ -14,47 +18,33 @@ const MOST_EVENTS: u64 = 10_000;
 /// A page ends with the event that makes it larger than this.
 const PAGE_BYTES: usize = 4 << 20;
 
-/// A page of which a part may have been handed over already.
-pub(crate) struct RawPage {
-    pub(crate) rest: RawEvents,
-    pub(crate) head: i64,
-    pub(crate) more: bool,
-}
-
-/// Makes a page of what was read, decoding it part by part.
-#[derive(Default)]
-pub(crate) struct PageDecoder {
-    decoder: Decoder,
-    events: Vec<RecordedEvent>,
-}
-
-impl PageDecoder {
-    pub(crate) fn add(&mut self, part: &RawEvents) -> Result<()> {
-        self.events.reserve(part.len());
-        for event in part.iter() {
-            self.events.push(self.decoder.decode(event)?);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn finish(mut self, page: RawPage) -> Result<Page> {
-        self.add(&page.rest)?;
-        Ok(Page { events: self.events, head: Position::try_from(page.head)?, more: page.more })
-    }
-}
-
-/// Reads one page, in one snapshot, and hands it over part by part: so it can be decoded while more is read.
+/// Reads one page, in one snapshot. What fills a part is handed over by `parts` at once.
 pub(crate) fn page(
     connection: &Connection,
     filter: &Filter,
     options: &ReadOptions,
-    hand_over: &mut dyn FnMut(RawEvents),
+    parts: UnboundedSender<RawEvents>,
 ) -> Result<RawPage> {
     let broken = |error| failed("reading", error);
     // Ends when it is dropped, whatever happens.
     let snapshot = connection.unchecked_transaction().map_err(broken)?;
     let (head, tags_moved) = head_and_tags_moved(&snapshot).map_err(broken)?;
-    page_of(&snapshot, filter, options, (head, tags_moved), hand_over)
+    let mut part = RawEvents::of_at_most(options.max_events().unwrap_or(PAGE_EVENTS));
+    let take = &mut |event: RawEvent<&[u8]>| {
+        if let Some(full) = part.take_full() {
+            parts.send(full).map_err(|_| Error::unavailable("nobody asks for the page any more"))?;
+        }
+        part.push(event);
+        Ok(())
+    };
+    match scan(&snapshot, filter, options, (head, tags_moved), take) {
+        Ok(more) => Ok(RawPage { last: part, head, more, _parts: parts }),
+        Err(error) => {
+            // If one of these is damaged, that is told first. Perhaps nobody asks.
+            let _ = parts.send(part);
+            Err(error)
+        }
+    }
 }
 
 /// Reads one page within a transaction that is open, of a log whose head is this.
@@ -65,20 +55,23 @@ pub(crate) fn page_within(
     head: i64,
 ) -> Result<Page> {
     let (_, tags_moved) = head_and_tags_moved(connection).map_err(|error| failed("reading", error))?;
-    let mut parts = Vec::new();
-    let page = page_of(connection, filter, options, (head, tags_moved), &mut |part| parts.push(part))?;
-    let mut decoder = PageDecoder::default();
-    parts.iter().try_for_each(|part| decoder.add(part))?;
-    decoder.finish(page)
+    let (mut decoder, mut events) = (EventDecoder::default(), Vec::new());
+    let take = &mut |event: RawEvent<&[u8]>| {
+        events.push(decoder.decode(event)?);
+        Ok(())
+    };
+    let more = scan(connection, filter, options, (head, tags_moved), take)?;
+    Ok(Page { events, head: Position::try_from(head)?, more })
 }
 
-fn page_of(
+/// Gives the page's events to `take`, in order. Returns whether it stopped early.
+fn scan(
     connection: &Connection,
     filter: &Filter,
     options: &ReadOptions,
     (head, tags_moved): (i64, i64),
-    hand_over: &mut dyn FnMut(RawEvents),
-) -> Result<RawPage> {
+    take: &mut dyn FnMut(RawEvent<&[u8]>) -> Result<()>,
+) -> Result<bool> {
     let broken = |error| failed("reading", error);
     let until = options.until_position().map_or(head, |until| until.to_i64().min(head));
     let window = Window { after: options.after_position().to_i64(), until, tags_moved };
@@ -86,8 +79,7 @@ fn page_of(
         connection,
         options,
         limit: options.max_events().unwrap_or(PAGE_EVENTS).min(MOST_EVENTS),
-        hand_over,
-        part: RawEvents::default(),
+        take,
         count: 0,
         bytes: 0,
     };
@@ -108,7 +100,7 @@ fn page_of(
             several => reading.merge(several)?,
         }
     };
-    Ok(RawPage { rest: reading.part, head, more })
+    Ok(more)
 }
 
 /// The position of the newest event there ever was.
@@ -128,7 +120,7 @@ pub(crate) fn event_at<T>(
     read: impl FnOnce(RawEvent<&[u8]>) -> Result<T>,
 ) -> Result<Option<T>> {
     let broken = |error| failed("reading an event", error);
-    let statement = format!("SELECT {} FROM main.events AS e WHERE e.global_position = ?", raw::COLUMNS);
+    let statement = format!("SELECT {COLUMNS} FROM main.events AS e WHERE e.global_position = ?");
     let mut statement = connection.prepare_cached(&statement).map_err(broken)?;
     let mut rows = statement.query([position]).map_err(broken)?;
     rows.next().map_err(broken)?.map(|row| read(RawEvent::of(row)?)).transpose()
@@ -138,9 +130,7 @@ struct Reading<'c> {
     connection: &'c Connection,
     options: &'c ReadOptions,
     limit: u64,
-    hand_over: &'c mut dyn FnMut(RawEvents),
-    /// What was read and not handed over yet.
-    part: RawEvents,
+    take: &'c mut dyn FnMut(RawEvent<&[u8]>) -> Result<()>,
     count: u64,
     bytes: usize,
 }
@@ -155,7 +145,7 @@ impl Reading<'_> {
         let parameters = rusqlite::params_from_iter(search.parameters().chain([&limit]));
         let mut rows = statement.query(parameters).map_err(broken)?;
         while let Some(row) = rows.next().map_err(broken)? {
-            if self.take(RawEvent::of(row)?) {
+            if self.take(RawEvent::of(row)?)? {
                 return Ok(true);
             }
         }
@@ -165,7 +155,7 @@ impl Reading<'_> {
     /// Takes what any of the searches yields, in order and each event once; returns whether it stopped early.
     fn merge(&mut self, searches: &[Search<'_>]) -> Result<bool> {
         for position in self.positions(searches).map_err(|error| failed("reading", error))? {
-            let is_full = event_at(self.connection, position, |event| Ok(self.take(event)))?;
+            let is_full = event_at(self.connection, position, |event| self.take(event))?;
             let empty = || Error::corrupt(format!("an index names position {position}, which is empty"));
             if is_full.ok_or_else(empty)? {
                 return Ok(true);
@@ -197,13 +187,11 @@ impl Reading<'_> {
     }
 
     /// Takes one event; returns whether the page is full.
-    fn take(&mut self, event: RawEvent<&[u8]>) -> bool {
-        if let Some(part) = self.part.take_full() {
-            (self.hand_over)(part);
-        }
-        self.bytes += self.part.push(event);
+    fn take(&mut self, event: RawEvent<&[u8]>) -> Result<bool> {
+        self.bytes += event.byte_count();
         self.count += 1;
-        self.bytes >= PAGE_BYTES || self.count >= self.limit
+        (self.take)(event)?;
+        Ok(self.bytes >= PAGE_BYTES || self.count >= self.limit)
     }
 
     /// How many more events the page has room for.

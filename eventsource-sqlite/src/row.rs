@@ -1,17 +1,10 @@
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use eventsource_core::{
-    Error, EventId, Metadata, NewEvent, Payload, Position, RecordedEvent, Result, SharedNames, StreamId, Tag,
-    TenantId, Version,
-};
+use eventsource_core::{Error, Metadata, NewEvent, Result, StreamId, Tag, Version};
 use rusqlite::types::{FromSql, ToSql, ValueRef};
 use rusqlite::{Row, Statement};
-use smallvec::SmallVec;
 use uuid::Uuid;
-
-use crate::raw::{RawEvent, undecodable};
 
 /// Where and when an event is put.
 pub(crate) struct Place<'s> {
@@ -54,66 +47,6 @@ pub(crate) fn bind(
     Ok(event.byte_count())
 }
 
-/// Decodes events. Names that repeat from one to the next are shared.
-#[derive(Default)]
-pub(crate) struct Decoder {
-    names: SharedNames,
-}
-
-impl Decoder {
-    /// The event that a row held.
-    pub(crate) fn decode(&mut self, raw: RawEvent<&[u8]>) -> Result<RecordedEvent> {
-        self.decode_parts(raw).map_err(|error| undecodable(raw.position, error))
-    }
-
-    fn decode_parts(&mut self, raw: RawEvent<&[u8]>) -> Result<RecordedEvent> {
-        let event_type = self.names.event_type(utf8(raw.event_type)?)?;
-        let payload = Payload::from_stored(utf8(raw.payload)?)?;
-        let event = NewEvent::with_id(EventId::new(raw.event_id)?, event_type, payload)
-            .schema_version(raw.schema_version)
-            .tags(decode_tags(utf8(raw.tags)?)?)
-            .metadata(decode_metadata(raw)?)
-            .occurred_at(from_microseconds(raw.occurred_at)?)?;
-        let stream = match raw.stream {
-            None => None,
-            Some(place) => {
-                let aggregate_type = self.names.aggregate_type(utf8(place.aggregate_type)?)?;
-                let stream = StreamId::new(aggregate_type, place.aggregate_id)?;
-                Some((stream, Version::try_from(place.version)?))
-            }
-        };
-        let position = Position::try_from(raw.position)?;
-        Ok(RecordedEvent::new(event, position, stream, from_microseconds(raw.recorded_at)?))
-    }
-}
-
-fn utf8(text: &[u8]) -> Result<&str> {
-    std::str::from_utf8(text).map_err(|error| Error::corrupt("a text is no UTF-8").with_source(error))
-}
-
-fn decode_metadata(raw: RawEvent<&[u8]>) -> Result<Metadata> {
-    let mut metadata = Metadata::new();
-    if let Some(tenant) = raw.tenant {
-        metadata = metadata.tenant(TenantId::new(tenant)?);
-    }
-    if let Some(actor) = raw.actor {
-        metadata = metadata.actor(utf8(actor)?)?;
-    }
-    if let Some(correlation_id) = raw.correlation_id {
-        metadata = metadata.correlated(correlation_id);
-    }
-    if let Some(causation_id) = raw.causation_id {
-        metadata = metadata.caused_by(EventId::new(causation_id)?);
-    }
-    let Some(json) = raw.metadata else { return Ok(metadata) };
-    let entries: BTreeMap<String, String> = serde_json::from_slice(json)
-        .map_err(|error| Error::corrupt("stored metadata is no object of text").with_source(error))?;
-    for (key, value) in entries {
-        metadata = metadata.entry(key, value)?;
-    }
-    Ok(metadata)
-}
-
 fn encode_entries(metadata: &Metadata) -> Option<String> {
     let entries = metadata.entries();
     (!entries.is_empty()).then(|| {
@@ -147,51 +80,31 @@ fn push_json_text(json: &mut String, text: &str) {
     }
 }
 
-fn decode_tags(json: &str) -> Result<SmallVec<[Tag; 4]>> {
-    if json == "[]" {
-        return Ok(SmallVec::new());
-    }
-    if let Some(tags) = plain_tags(json)? {
-        return Ok(tags);
-    }
-    let tags: Vec<Cow<'_, str>> = serde_json::from_str(json)
-        .map_err(|error| Error::corrupt("stored tags are no list of text").with_source(error))?;
-    tags.into_iter().map(Tag::parse).collect()
-}
-
-/// The tags of a list as [`encode_tags`] writes it, if nothing in it is escaped: nearly always.
-fn plain_tags(json: &str) -> Result<Option<SmallVec<[Tag; 4]>>> {
-    let inner = json.strip_prefix("[\"").and_then(|rest| rest.strip_suffix("\"]"));
-    let Some(mut rest) = inner else { return Ok(None) };
-    let mut tags = SmallVec::new();
-    // By bytes: so short texts are looked through sooner than a searcher is made.
-    while let Some(end) = rest.bytes().position(|byte| byte == b'"' || byte == b'\\') {
-        let (text, behind) = rest.split_at(end);
-        let Some(next) = behind.strip_prefix("\",\"") else { return Ok(None) };
-        rest = next;
-        tags.push(Tag::parse(text)?);
-    }
-    tags.push(Tag::parse(rest)?);
-    Ok(Some(tags))
-}
-
 pub(crate) fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T> {
     row.get(index).map_err(|error| crate::error::failed("reading a column", error))
 }
 
 pub(crate) fn optional_text<'r>(row: &'r Row<'_>, index: usize) -> Result<Option<&'r str>> {
+    let text = optional_raw_text(row, index)?.map(std::str::from_utf8).transpose();
+    text.map_err(|error| Error::corrupt(format!("column {index} holds no text")).with_source(error))
+}
+
+pub(crate) fn text<'r>(row: &'r Row<'_>, index: usize) -> Result<&'r str> {
+    optional_text(row, index)?.ok_or_else(|| empty(index))
+}
+
+/// Text of which nobody has seen yet that it is UTF-8.
+pub(crate) fn optional_raw_text<'r>(row: &'r Row<'_>, index: usize) -> Result<Option<&'r [u8]>> {
     match row.get_ref(index) {
         Ok(ValueRef::Null) => Ok(None),
-        Ok(value) => value
-            .as_str()
-            .map(Some)
-            .map_err(|error| Error::corrupt(format!("column {index} holds no text")).with_source(error)),
+        Ok(ValueRef::Text(text)) => Ok(Some(text)),
+        Ok(_) => Err(Error::corrupt(format!("column {index} holds no text"))),
         Err(error) => Err(crate::error::failed("reading a column", error)),
     }
 }
 
-pub(crate) fn text<'r>(row: &'r Row<'_>, index: usize) -> Result<&'r str> {
-    optional_text(row, index)?.ok_or_else(|| Error::corrupt(format!("column {index} is empty")))
+pub(crate) fn raw_text<'r>(row: &'r Row<'_>, index: usize) -> Result<&'r [u8]> {
+    optional_raw_text(row, index)?.ok_or_else(|| empty(index))
 }
 
 pub(crate) fn optional_uuid(row: &Row<'_>, index: usize) -> Result<Option<Uuid>> {
@@ -199,14 +112,15 @@ pub(crate) fn optional_uuid(row: &Row<'_>, index: usize) -> Result<Option<Uuid>>
 }
 
 pub(crate) fn uuid(row: &Row<'_>, index: usize) -> Result<Uuid> {
-    optional_uuid(row, index)?.ok_or_else(|| Error::corrupt(format!("column {index} is empty")))
+    optional_uuid(row, index)?.ok_or_else(|| empty(index))
 }
 
 pub(crate) fn time(row: &Row<'_>, index: usize) -> Result<DateTime<Utc>> {
-    from_microseconds(column(row, index)?)
+    let microseconds = column(row, index)?;
+    DateTime::from_timestamp_micros(microseconds)
+        .ok_or_else(|| Error::corrupt(format!("column {index} holds no time: {microseconds}")))
 }
 
-fn from_microseconds(microseconds: i64) -> Result<DateTime<Utc>> {
-    DateTime::from_timestamp_micros(microseconds)
-        .ok_or_else(|| Error::corrupt(format!("{microseconds} microseconds are no time")))
+fn empty(index: usize) -> Error {
+    Error::corrupt(format!("column {index} is empty"))
 }

@@ -4,7 +4,7 @@ use eventsource_core::{Direction, StreamId};
 use rusqlite::types::{ToSql, ToSqlOutput};
 use uuid::Uuid;
 
-use crate::raw;
+use crate::raw_event::COLUMNS;
 
 /// A part of the log: behind `after`, and up to `until`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl<'f> Search<'f> {
     pub(crate) fn statement(&self, wanted: Wanted, direction: Direction) -> String {
         let (columns, needs_events) = match wanted {
             Wanted::Positions => (self.position(), self.reads_events),
-            Wanted::Events => (raw::COLUMNS, true),
+            Wanted::Events => (COLUMNS, true),
         };
         // The index is named, so that no statistics, and none that are missing, can make the plan another.
         let source = match self.source {

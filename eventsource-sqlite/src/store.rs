@@ -9,7 +9,6 @@ use eventsource_core::{
     Append, Appended, Capabilities, Capability, ChangeSignal, Changes, Error, EventStore, Filter, LogId,
     LogIdentity, Page, Position, ReadOptions, Result, StreamId, Version, to_microseconds,
 };
-use futures_util::future;
 use rusqlite::{Connection, Transaction};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -21,11 +20,10 @@ use crate::error::failed;
 use crate::files::{Files, OpenFiles};
 use crate::flusher::{Disk, Flusher, FlusherThread};
 use crate::queue::Queue;
-use crate::read::{self, PageDecoder};
 use crate::readers::{PoolStatistics, ReadJob, Readers};
 use crate::wal_file::{Flush, FlushToDisk};
 use crate::write::{Ending, Outcome, write_in};
-use crate::{connection, schema, stream};
+use crate::{connection, page, read, schema, stream};
 
 /// An event store in a SQLite file.
 ///
@@ -223,21 +221,9 @@ impl EventStore for SqliteStore {
     async fn read_page(&self, filter: &Filter, options: &ReadOptions) -> Result<Page> {
         options.validate(filter)?;
         let (filter, options) = (filter.clone(), options.clone());
-        // Here, and not where it is read, which is what many wait for. A part counts only if the whole was read: before, it
-        // is not known to be durable.
-        let (hand_over, mut parts) = mpsc::unbounded_channel();
-        let mut hand_over = move |part| drop(hand_over.send(part));
-        let reading = self.read(move |connection| read::page(connection, &filter, &options, &mut hand_over));
-        let decoding = async {
-            let mut decoder = PageDecoder::default();
-            while let Some(part) = parts.recv().await {
-                decoder.add(&part)?;
-            }
-            Ok::<_, Error>(decoder)
-        };
-        let (page, decoder) = future::join(reading, decoding).await;
-        let page = page?;
-        decoder?.finish(page)
+        let (hand_over, parts) = mpsc::unbounded_channel();
+        let reading = self.read(move |connection| read::page(connection, &filter, &options, hand_over));
+        page::decoded(reading, parts).await
     }
 
     async fn head(&self) -> Result<Position> {

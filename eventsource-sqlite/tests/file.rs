@@ -7,8 +7,9 @@ use std::fs;
 use std::time::Duration;
 
 use common::{fresh, one, open};
-use eventsource_core::{ErrorKind, EventStore, EventStoreExt, Filter, ReadOptions};
+use eventsource_core::{Append, ErrorKind, EventStore, EventStoreExt, Filter, NewEvent, ReadOptions};
 use eventsource_sqlite::{SqliteConfig, SqliteStore};
+use futures_util::FutureExt as _;
 use rusqlite::Connection;
 
 async fn refusal(path: impl AsRef<std::path::Path>) -> eventsource_core::Error {
@@ -232,6 +233,12 @@ async fn a_row_that_cannot_be_decoded_is_corrupt_and_never_left_out() {
         "schema_version = -1",
         "metadata = '[]'",
         "event_type = ''",
+        "event_type = CAST(x'ff' AS TEXT)",
+        "aggregate_id = x'01020304050607080102030405060708', aggregate_type = CAST(x'ff' AS TEXT), version = 1",
+        "actor_id = CAST(x'ff' AS TEXT)",
+        "metadata = CAST(x'ff' AS TEXT)",
+        "tags = CAST(x'ff' AS TEXT)",
+        "payload = CAST(x'22ff22' AS TEXT)",
     ] {
         let (_directory, path) = fresh();
         let store = open(&path).await;
@@ -243,6 +250,57 @@ async fn a_row_that_cannot_be_decoded_is_corrupt_and_never_left_out() {
         let error = store.query(&Filter::all()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{damage}");
         assert!(error.to_string().contains("position 2"), "{damage}: {error}");
+    }
+}
+
+/// What is wrong with an event shows when its row is read, or when it is decoded, which is later, and elsewhere.
+#[tokio::test]
+async fn of_two_rows_that_cannot_be_decoded_the_first_is_named() {
+    let (when_read, when_decoded) = ("event_id = x'00'", "payload = '{'");
+    for (first, second) in
+        [(when_read, when_decoded), (when_decoded, when_read), (when_decoded, when_decoded)]
+    {
+        for (near, far) in [(1, 2), (5, 40), (5, 400), (31, 32), (33, 34), (390, 400)] {
+            let (_directory, path) = fresh();
+            let store = open(&path).await;
+            let event = || NewEvent::new("A", &"x").unwrap();
+            store.append(Append::events((0..400).map(|_| event()))).await.unwrap();
+            let own = Connection::open(&path).unwrap();
+            for (damage, position) in [(first, near), (second, far)] {
+                let damage = format!("UPDATE events SET {damage} WHERE global_position = {position}");
+                own.execute(&damage, []).unwrap();
+            }
+            let error = store.read_page(&Filter::all(), &ReadOptions::new()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            assert!(error.to_string().contains(&format!("position {near} ")), "{near} and {far}: {error}");
+            let before = ReadOptions::new().limit(near - 1);
+            let page = store.read_page(&Filter::all(), &before).await.unwrap();
+            assert_eq!(page.events.len() as u64, near - 1, "a reader comes as far as the damage");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_is_given_up_keeps_no_other_waiting() {
+    let (_directory, path) = fresh();
+    let store = open(&path).await;
+    let event = || NewEvent::new("A", &"x").unwrap();
+    store.append(Append::events((0..1_000).map(|_| event()))).await.unwrap();
+    for looks in 0..100 {
+        let all = Filter::all();
+        let options = ReadOptions::new();
+        let mut read = store.read_page(&all, &options);
+        for _ in 0..looks % 10 {
+            if let Some(page) = (&mut read).now_or_never() {
+                assert_eq!(page.unwrap().events.len(), 1_000);
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(read);
+        let page = store.read_page(&all, &options).await.unwrap();
+        let positions: Vec<_> = page.events.iter().map(|event| event.position().to_raw()).collect();
+        assert_eq!(positions, (1..=1_000).collect::<Vec<_>>());
     }
 }
 

@@ -1,9 +1,8 @@
 use eventsource_core::{Error, Result};
 use rusqlite::Row;
-use rusqlite::types::ValueRef;
 use uuid::Uuid;
 
-use crate::row::{column, optional_uuid, uuid};
+use crate::row::{column, optional_raw_text, optional_uuid, raw_text, uuid};
 
 /// What [`RawEvent::of`] reads, in its order, of `events AS e`.
 pub(crate) const COLUMNS: &str = "e.global_position, e.event_id, e.aggregate_id, e.aggregate_type, e.version, \
@@ -13,6 +12,7 @@ pub(crate) const COLUMNS: &str = "e.global_position, e.event_id, e.aggregate_id,
 /// An event as its row holds it. Where its texts are is for others to say: they may lie in SQLite's memory, or in
 /// [`RawEvents`].
 #[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(crate) struct RawEvent<Text> {
     pub(crate) position: i64,
     pub(crate) event_id: Uuid,
@@ -34,6 +34,7 @@ pub(crate) struct RawEvent<Text> {
 
 /// Where an event lies in its stream.
 #[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(crate) struct RawPlace<Text> {
     pub(crate) aggregate_id: Uuid,
     pub(crate) aggregate_type: Text,
@@ -47,11 +48,16 @@ impl<'r> RawEvent<&'r [u8]> {
         Self::at(position, row).map_err(|error| undecodable(position, error))
     }
 
+    /// About how much memory it takes, decoded.
+    pub(crate) fn byte_count(&self) -> usize {
+        self.payload.len() + self.tags.len() + self.metadata.map_or(0, <[u8]>::len) + 256
+    }
+
     fn at(position: i64, row: &'r Row<'_>) -> Result<Self> {
         let stream = match optional_uuid(row, 2)? {
             None => None,
             Some(aggregate_id) => {
-                let (aggregate_type, version) = (text(row, 3)?, column(row, 4)?);
+                let (aggregate_type, version) = (raw_text(row, 3)?, column(row, 4)?);
                 Some(RawPlace { aggregate_id, aggregate_type, version })
             }
         };
@@ -59,25 +65,25 @@ impl<'r> RawEvent<&'r [u8]> {
             position,
             event_id: uuid(row, 1)?,
             stream,
-            event_type: text(row, 5)?,
+            event_type: raw_text(row, 5)?,
             schema_version: column(row, 6)?,
             tenant: optional_uuid(row, 7)?,
-            actor: optional_text(row, 8)?,
+            actor: optional_raw_text(row, 8)?,
             correlation_id: optional_uuid(row, 9)?,
             causation_id: optional_uuid(row, 10)?,
-            metadata: optional_text(row, 11)?,
-            tags: text(row, 12)?,
+            metadata: optional_raw_text(row, 11)?,
+            tags: raw_text(row, 12)?,
             occurred_at: column(row, 13)?,
             recorded_at: column(row, 14)?,
             append_index: column(row, 15)?,
-            payload: text(row, 16)?,
+            payload: raw_text(row, 16)?,
         })
     }
 }
 
 impl<Text> RawEvent<Text> {
     /// The same with each text replaced, one after the other, always in the same order.
-    fn with_texts<Other>(self, mut replace: impl FnMut(Text) -> Other) -> RawEvent<Other> {
+    pub(crate) fn with_texts<Other>(self, mut replace: impl FnMut(Text) -> Other) -> RawEvent<Other> {
         RawEvent {
             position: self.position,
             event_id: self.event_id,
@@ -100,72 +106,6 @@ impl<Text> RawEvent<Text> {
             payload: replace(self.payload),
         }
     }
-}
-
-/// Events copied out of SQLite, to be decoded by another thread than the one that reads: in two allocations, however many
-/// they are.
-#[derive(Default)]
-pub(crate) struct RawEvents {
-    /// With how long each text is.
-    events: Vec<RawEvent<usize>>,
-    texts: Vec<u8>,
-}
-
-impl RawEvents {
-    /// How many are worth another thread's waking, at the beginning of a page; then twice as many, up to what it decodes
-    /// in a tenth of a millisecond.
-    const FEWEST: usize = 32;
-    const MOST: usize = 256;
-    const MOST_BYTES: usize = 128 << 10;
-
-    /// Copies an event. Returns about how much memory it takes.
-    pub(crate) fn push(&mut self, event: RawEvent<&[u8]>) -> usize {
-        let before = self.texts.len();
-        self.events.push(event.with_texts(|text| {
-            self.texts.extend_from_slice(text);
-            text.len()
-        }));
-        self.texts.len() - before + 256
-    }
-
-    /// Takes all that are there, if they are enough to be decoded in one go, and leaves room for the next ones.
-    pub(crate) fn take_full(&mut self) -> Option<Self> {
-        let room = self.events.capacity().max(Self::FEWEST);
-        if self.events.len() < room && self.texts.len() < Self::MOST_BYTES {
-            return None;
-        }
-        let events = Vec::with_capacity((2 * room).min(Self::MOST));
-        let texts = Vec::with_capacity(self.texts.len().min(Self::MOST_BYTES));
-        Some(std::mem::replace(self, Self { events, texts }))
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.events.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = RawEvent<&[u8]>> {
-        let mut rest = &*self.texts;
-        self.events.iter().map(move |event| {
-            event.with_texts(|length| {
-                let (text, behind) = rest.split_at(length);
-                rest = behind;
-                text
-            })
-        })
-    }
-}
-
-fn optional_text<'r>(row: &'r Row<'_>, index: usize) -> Result<Option<&'r [u8]>> {
-    match row.get_ref(index) {
-        Ok(ValueRef::Null) => Ok(None),
-        Ok(ValueRef::Text(text)) => Ok(Some(text)),
-        Ok(_) => Err(Error::corrupt(format!("column {index} holds no text"))),
-        Err(error) => Err(crate::error::failed("reading a column", error)),
-    }
-}
-
-fn text<'r>(row: &'r Row<'_>, index: usize) -> Result<&'r [u8]> {
-    optional_text(row, index)?.ok_or_else(|| Error::corrupt(format!("column {index} is empty")))
 }
 
 pub(crate) fn undecodable(position: i64, error: Error) -> Error {
