@@ -3,7 +3,6 @@ use rusqlite::Connection;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::decoder::EventDecoder;
-
 use crate::error::failed;
 use crate::filter::searches;
 use crate::page::RawPage;
@@ -83,24 +82,23 @@ fn scan(
         count: 0,
         bytes: 0,
     };
-    let more = if reading.limit == 0 {
-        true
-    } else if window.after >= window.until {
-        false
-    } else {
-        match &*searches(connection, filter, window, options).map_err(broken)? {
-            [only] => reading.walk(only)?,
-            [first, second] if second.begins_behind(first) => {
-                let (near, far) = match options.direction() {
-                    Direction::Forward => (first, second),
-                    Direction::Backward => (second, first),
-                };
-                reading.walk(near)? || reading.walk(far)?
-            }
-            several => reading.merge(several)?,
+    if reading.limit == 0 {
+        return Ok(true);
+    }
+    if window.after >= window.until {
+        return Ok(false);
+    }
+    match &*searches(connection, filter, window, options).map_err(broken)? {
+        [only] => reading.walk(only),
+        [first, second] if second.begins_behind(first) => {
+            let (near, far) = match options.direction() {
+                Direction::Forward => (first, second),
+                Direction::Backward => (second, first),
+            };
+            Ok(reading.walk(near)? || reading.walk(far)?)
         }
-    };
-    Ok(more)
+        several => reading.merge(several),
+    }
 }
 
 /// The position of the newest event there ever was.
