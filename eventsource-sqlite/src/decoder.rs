@@ -1,7 +1,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use eventsource_core::{
     Error, EventId, Metadata, NewEvent, Payload, Position, RecordedEvent, Result, SharedNames, StreamId, Tag,
     TenantId, Version,
@@ -9,6 +8,7 @@ use eventsource_core::{
 use smallvec::SmallVec;
 
 use crate::raw_event::{RawEvent, undecodable};
+use crate::row::{to_time, utf8};
 
 /// Decodes events. Names that repeat from one to the next are shared.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl EventDecoder {
             .schema_version(raw.schema_version)
             .tags(decode_tags(utf8(raw.tags, "tags")?)?)
             .metadata(decode_metadata(raw)?)
-            .occurred_at(time(raw.occurred_at, "timestamp")?)?;
+            .occurred_at(to_time(raw.occurred_at, "timestamp")?)?;
         let stream = match raw.stream {
             None => None,
             Some(place) => {
@@ -40,7 +40,7 @@ impl EventDecoder {
             }
         };
         let position = Position::try_from(raw.position)?;
-        Ok(RecordedEvent::new(event, position, stream, time(raw.recorded_at, "created_at")?))
+        Ok(RecordedEvent::new(event, position, stream, to_time(raw.recorded_at, "created_at")?))
     }
 }
 
@@ -93,14 +93,4 @@ fn plain_tags(json: &str) -> Result<Option<SmallVec<[Tag; 4]>>> {
     }
     tags.push(Tag::parse(rest)?);
     Ok(Some(tags))
-}
-
-fn utf8<'t>(text: &'t [u8], column: &str) -> Result<&'t str> {
-    std::str::from_utf8(text)
-        .map_err(|error| Error::corrupt(format!("column {column} holds no text")).with_source(error))
-}
-
-fn time(microseconds: i64, column: &str) -> Result<DateTime<Utc>> {
-    DateTime::from_timestamp_micros(microseconds)
-        .ok_or_else(|| Error::corrupt(format!("column {column} holds no time: {microseconds}")))
 }

@@ -73,3 +73,39 @@ async fn let_others_go_on() {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use eventsource_core::{Error, ErrorKind};
+    use futures_util::FutureExt as _;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    #[test]
+    fn others_have_their_turn_after_each_part() -> Result<()> {
+        let (sender, parts) = unbounded_channel();
+        for _ in 0..10 {
+            assert!(sender.send(RawEvents::of_at_most(0)).is_ok());
+        }
+        let page = RawPage { last: RawEvents::of_at_most(0), head: 7, more: true, _parts: sender };
+        let mut decoded = pin!(decoded(ready(Ok(page)), parts));
+        for _ in 0..10 {
+            assert!(decoded.as_mut().now_or_never().is_none());
+        }
+        let page = decoded.now_or_never().expect("all parts are decoded")?;
+        assert_eq!((page.events, page.head, page.more), (Vec::new(), Position::from_raw(7), true));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn parts_that_nobody_answers_for_are_no_page() {
+        let (sender, parts) = unbounded_channel();
+        assert!(sender.send(RawEvents::of_at_most(0)).is_ok());
+        let page = decoded(ready(Err(Error::unavailable("not flushed"))), parts).await;
+        assert_eq!(page.expect_err("the read failed").kind(), ErrorKind::Unavailable);
+        drop(sender);
+    }
+}

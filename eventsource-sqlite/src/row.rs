@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use eventsource_core::{Error, Metadata, NewEvent, Result, StreamId, Tag, Version};
@@ -85,8 +86,7 @@ pub(crate) fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T> {
 }
 
 pub(crate) fn optional_text<'r>(row: &'r Row<'_>, index: usize) -> Result<Option<&'r str>> {
-    let text = optional_raw_text(row, index)?.map(std::str::from_utf8).transpose();
-    text.map_err(|error| Error::corrupt(format!("column {index} holds no text")).with_source(error))
+    optional_raw_text(row, index)?.map(|text| utf8(text, index)).transpose()
 }
 
 pub(crate) fn text<'r>(row: &'r Row<'_>, index: usize) -> Result<&'r str> {
@@ -116,9 +116,19 @@ pub(crate) fn uuid(row: &Row<'_>, index: usize) -> Result<Uuid> {
 }
 
 pub(crate) fn time(row: &Row<'_>, index: usize) -> Result<DateTime<Utc>> {
-    let microseconds = column(row, index)?;
+    to_time(column(row, index)?, index)
+}
+
+/// The text that a column holds, which is named in the error.
+pub(crate) fn utf8(text: &[u8], column: impl fmt::Display) -> Result<&str> {
+    std::str::from_utf8(text)
+        .map_err(|error| Error::corrupt(format!("column {column} holds no text")).with_source(error))
+}
+
+/// The time that a column holds, which is named in the error.
+pub(crate) fn to_time(microseconds: i64, column: impl fmt::Display) -> Result<DateTime<Utc>> {
     DateTime::from_timestamp_micros(microseconds)
-        .ok_or_else(|| Error::corrupt(format!("column {index} holds no time: {microseconds}")))
+        .ok_or_else(|| Error::corrupt(format!("column {column} holds no time: {microseconds}")))
 }
 
 fn empty(index: usize) -> Error {
