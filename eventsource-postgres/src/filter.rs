@@ -10,6 +10,7 @@ use sqlx::postgres::PgArguments;
 use uuid::Uuid;
 
 use crate::config::PayloadIndex;
+use crate::plan::Plan;
 use crate::schema_name::SchemaName;
 
 /// Where the values of a statement go: each method takes one and says what stands for it in the text.
@@ -20,19 +21,29 @@ pub(crate) trait Values {
     fn time(&mut self, value: DateTime<Utc>) -> Result<String>;
 }
 
-/// Values bound to a statement of their own: `$1`, `$2`, …
-#[derive(Default)]
-pub(crate) struct Bound(pub(crate) PgArguments);
+/// Values bound to a statement of their own: `$1`, `$2`, …, or a query for each that says it, where the plan is not to know.
+pub(crate) struct Bound {
+    pub(crate) arguments: PgArguments,
+    plan: Plan,
+}
 
 impl Bound {
+    pub(crate) fn new(plan: Plan) -> Self {
+        Self { arguments: PgArguments::default(), plan }
+    }
+
     pub(crate) fn add<'v, T>(&mut self, value: T) -> Result<String>
     where
         T: sqlx::Encode<'v, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
     {
-        self.0.add(value).map_err(|error| {
+        self.arguments.add(value).map_err(|error| {
             Error::invalid_input("a value can't be sent to the database").with_source(error)
         })?;
-        Ok(format!("${}", self.0.len()))
+        let number = self.arguments.len();
+        Ok(match self.plan {
+            Plan::ForAnyValues => format!("(SELECT ${number})"),
+            Plan::ForValues | Plan::ServersChoice => format!("${number}"),
+        })
     }
 }
 
@@ -135,10 +146,13 @@ impl Branch {
 
     /// The same, as no index can look it up: for a branch that is narrow by another. A plan for any value takes a range of
     /// positions for a small one, and would read all of the log that lies in it.
+    ///
+    /// `coalesce`, of which the planner expects half to hold whatever is in it: of next to nothing it would rather read all,
+    /// and sort it.
     pub(crate) fn looked_at_between(&self, after: &str, until: Option<&str>) -> String {
         let Self { condition, position, .. } = self;
         let until = until.unwrap_or(LAST);
-        format!("{condition} AND ({position} > {after} AND {position} <= {until}) IS TRUE")
+        format!("coalesce({condition} AND {position} > {after} AND {position} <= {until}, false)")
     }
 }
 
@@ -243,9 +257,12 @@ impl<V: Values> Branches<'_, V> {
     }
 
     /// The one column that narrows a branch without tags and payload. Where there are several, only statistics know which
-    /// one does: [`is_planned_by_value`].
+    /// one does: [`Plan::ForValues`].
     fn lead(&mut self, filter: &Filter, types: &[&EventType]) -> Result<Option<(&'static str, String)>> {
         let scope = filter.scope();
+        if has_time(filter) {
+            return Ok(None);
+        }
         Ok(match (scope.tenant(), types, scope.aggregate_type()) {
             (Some(tenant), [], _) => Some((TENANT, self.values.uuid(tenant.as_uuid())?)),
             // An event type is a part of what its aggregate type has.
@@ -372,34 +389,18 @@ const LOOKED_UP: &str = "=";
 /// otherwise read all that a tenant has.
 const LOOKED_AT: &str = "IS NOT DISTINCT FROM";
 
-/// Whether a page's plan depends on the values: of several tags, of a payload and a type, of a tenant and a type, the rarest
-/// is to lead, and only statistics know which it is. A statement that is kept would soon have a plan for any values.
-pub(crate) fn is_planned_by_value(filter: &Filter) -> bool {
-    let scope = filter.scope();
-    let several = |item: &FilterItem| {
-        let has_types = !item.event_type_set().is_empty();
-        let has_scope = scope.tenant().is_some() || scope.aggregate_type().is_some();
-        item.tag_set().len() > 1
-            || has_payload(item) && (has_types || has_scope || !item.tag_set().is_empty())
-            || has_types && scope.tenant().is_some()
-    };
-    filter.scope().stream().is_none() && filter.items().is_some_and(|items| items.iter().any(several))
-}
-
-/// Whether one index serves, in log order: nothing is left to statistics, and no payload index, which may have no order.
-pub(crate) fn is_led_by_order(filter: &Filter) -> bool {
-    let asks_for_payload = filter.items().is_some_and(|items| items.iter().any(has_payload));
-    filter.scope().stream().is_none() && !asks_for_payload && !is_planned_by_value(filter)
-}
-
 /// Whether its scope leaves out nothing.
 fn is_everywhere(filter: &Filter) -> bool {
     let scope = filter.scope();
     let has_key = scope.tenant().is_some() || scope.aggregate_type().is_some() || scope.stream().is_some();
-    !has_key && scope.occurred_from().is_none() && scope.occurred_until().is_none()
+    !has_key && !has_time(filter)
 }
 
-fn has_payload(item: &FilterItem) -> bool {
+pub(crate) fn has_time(filter: &Filter) -> bool {
+    filter.scope().occurred_from().is_some() || filter.scope().occurred_until().is_some()
+}
+
+pub(crate) fn has_payload(item: &FilterItem) -> bool {
     !item.all_of_payload().is_empty() || !item.any_of_payload().is_empty()
 }
 
@@ -448,8 +449,7 @@ fn first_match_in_tenant(
     let Some(tenant) = scope.tenant() else { return Ok(None) };
     if scope.stream().is_some()
         || scope.aggregate_type().is_some()
-        || scope.occurred_from().is_some()
-        || scope.occurred_until().is_some()
+        || has_time(filter)
         || filter.items().is_some_and(|items| items.iter().any(has_payload))
     {
         return Ok(None);

@@ -29,6 +29,7 @@ mod leases;
 mod log;
 mod log_state;
 mod outbox;
+mod plan;
 mod pool_statistics;
 mod projection;
 mod read;

@@ -5,9 +5,10 @@ use sqlx::{AssertSqlSafe, Row as _, ValueRef as _};
 use uuid::Uuid;
 
 use crate::error::reading;
-use crate::filter::{Bound, Branch, Branches, in_versions, is_led_by_order, is_planned_by_value};
+use crate::filter::{Bound, Branch, Branches, in_versions};
 use crate::log::Log;
 use crate::log_state::LogState;
+use crate::plan::Plan;
 use crate::row::{COLUMNS, Rows};
 
 /// How many events a page has where the caller doesn't say.
@@ -52,8 +53,8 @@ impl Log {
         let mut page = Page { events: Vec::new(), head: Position::START, more: false };
         let mut snapshot = None;
         {
-            let mut rows = sqlx::query_with(AssertSqlSafe(sql), values.0)
-                .persistent(self.is_preparing() && !is_planned_by_value(filter))
+            let mut rows = sqlx::query_with(AssertSqlSafe(sql), values.arguments)
+                .persistent(self.is_preparing() && Plan::of(filter) != Plan::ForValues)
                 .fetch(&mut *connection);
             let mut decoder = Rows::default();
             let mut bytes = 0;
@@ -130,7 +131,8 @@ impl Log {
     }
 
     fn page_statement(&self, filter: &Filter, options: &ReadOptions, limit: u64) -> Result<(String, Bound)> {
-        let mut values = Bound::default();
+        let plan = Plan::of(filter);
+        let mut values = Bound::new(plan);
         let limit = values.add(i64::try_from(limit).unwrap_or(i64::MAX))?;
         let after = values.add(options.after_position().to_i64())?;
         let until = match options.until_position() {
@@ -150,13 +152,13 @@ impl Log {
         }
         if let Some(stream) = filter.scope().stream() {
             // Paging by position alone would walk a long stream from its beginning for every page. The event that the
-            // last page ended with knows its version.
+            // last page ended with knows its version, and is looked up by its position alone.
             let (id, name) =
                 (values.add(stream.aggregate_id())?, values.add(stream.aggregate_type().as_str())?);
             let version_at = |position: &str| {
                 format!(
                     "(SELECT v.version FROM {}.events v WHERE v.global_position = {position} \
-                     AND v.aggregate_id = {id} AND v.aggregate_type = {name})",
+                     AND (v.aggregate_id = {id} AND v.aggregate_type = {name}) IS TRUE)",
                     self.schema
                 )
             };
@@ -184,8 +186,8 @@ impl Log {
         // all of it: the rest of the log for a page. And where it knows that much matches, it plans each page anew. So where
         // one index serves, it knows the most that a page can have, and takes this one for a tenth of that.
         let limited = |sorted: String| {
-            if is_led_by_order(filter) {
-                format!("SELECT * FROM ({sorted} LIMIT {MOST_PAGE_EVENTS}) AS sorted LIMIT (SELECT {limit})")
+            if plan == Plan::ForAnyValues {
+                format!("SELECT * FROM ({sorted} LIMIT {MOST_PAGE_EVENTS}) AS sorted LIMIT {limit}")
             } else {
                 format!("{sorted} LIMIT {limit}")
             }

@@ -8,20 +8,23 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use eventsource_core::{
     AggregateType, Append, EventStore, EventStoreExt, ExpectedVersion, Filter, FilterItem, Position,
-    ReadOptions, TenantId,
+    ReadOptions, StreamId, TenantId,
 };
 use eventsource_postgres::{PayloadIndex, PostgresStore};
-use sqlx::{PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use support::{config, order, run, tagged};
 use uuid::Uuid;
 
-/// Enough that a scan of everything shows.
+/// Enough that a scan of everything shows: one a second, each hundredth of one stream.
 const MANY: &str = "
     INSERT INTO events (global_position, event_id, aggregate_id, aggregate_type, event_type, version, timestamp, payload,
                         tags, tenant_id)
-    SELECT floor + n, gen_random_uuid(), gen_random_uuid(), 'Order', 'Type' || n % 3, 1, now(),
+    SELECT floor + n, gen_random_uuid(), CASE n % 100 WHEN 0 THEN '00000000-0000-0000-0000-000000000003'
+           ELSE gen_random_uuid() END, 'Order', 'Type' || n % 3, CASE n % 100 WHEN 0 THEN n / 100 ELSE 1 END,
+           '2026-01-01 00:00:00Z'::timestamptz + n * interval '1 second',
            jsonb_build_object('customer_id', n), ARRAY['bulk:' || n % 7, 'unit:' || n],
            '00000000-0000-0000-0000-000000000001'
     FROM generate_series(1, 200000) n,
@@ -70,6 +73,15 @@ fn appends(number: usize) -> Vec<Append> {
 
 fn bulky() -> TenantId {
     TenantId::new(Uuid::from_u128(1)).unwrap()
+}
+
+fn long() -> StreamId {
+    StreamId::new(AggregateType::new("Order").unwrap(), Uuid::from_u128(3)).unwrap()
+}
+
+/// The time of that many of the many.
+fn second(number: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_secs(1_767_225_600 + number).unwrap()
 }
 
 /// Counts what an append reads, statistics aside: `most` index entries, and nothing by a scan of a table.
@@ -146,7 +158,8 @@ async fn an_append_is_a_few_index_look_ups_whenever_its_plans_were_made() {
 
 #[tokio::test]
 async fn a_page_is_read_by_index_whatever_the_filter() {
-    let store = PostgresStore::connect(config("read_plans").await.max_connections(1)).await.unwrap();
+    let config = config("read_plans").await.max_connections(1);
+    let store = PostgresStore::connect(config.clone()).await.unwrap();
     let stream = order();
     let elsewhere = TenantId::new(Uuid::from_u128(2)).unwrap();
     // Where several columns could lead, statistics choose.
@@ -156,6 +169,15 @@ async fn a_page_is_read_by_index_whatever_the_filter() {
         Filter::event_types(["Nowhere"]).unwrap().in_tenant(bulky()),
         Filter::event_types(["Nowhere"]).unwrap().in_tenant(elsewhere),
     ];
+    // The same, and what is known of times is which blocks they are in.
+    let by_time = [
+        Filter::all().occurred_from(second(100_000)),
+        Filter::all().in_tenant(bulky()).occurred_from(second(100_000)),
+        Filter::all().of_aggregate_type(AggregateType::new("Order").unwrap()).occurred_from(second(100_000)),
+        Filter::event_types(["Nowhere", "Nothing"]).unwrap().occurred_from(second(1)),
+        Filter::tagged("unit", "9").unwrap().occurred_from(second(1)),
+    ]
+    .map(|filter| filter.unwrap().occurred_until(second(100_100)).unwrap());
     let by_structure = [
         Filter::all(),
         Filter::tagged("unit", "100000").unwrap(),
@@ -163,6 +185,15 @@ async fn a_page_is_read_by_index_whatever_the_filter() {
         Filter::event_types(["Nowhere"]).unwrap(),
         Filter::tagged("unit", "9").unwrap().in_tenant(bulky()),
         Filter::tagged("unit", "9").unwrap().of_aggregate_type(AggregateType::new("Order").unwrap()),
+        Filter::tagged("bulk", "1").unwrap().in_tenant(bulky()),
+        Filter::tagged("bulk", "1").unwrap().of_aggregate_type(AggregateType::new("Order").unwrap()),
+        Filter::any_of([FilterItem::new()
+            .tag("bulk", "1")
+            .unwrap()
+            .event_types(["Type1", "Type2"])
+            .unwrap()])
+        .unwrap(),
+        Filter::event_types(["Type2"]).unwrap().of_aggregate_type(AggregateType::new("Order").unwrap()),
         Filter::event_types((0..9).map(|number| format!("Nowhere{number}")))
             .unwrap()
             .of_aggregate_type(AggregateType::new("Elsewhere").unwrap()),
@@ -172,22 +203,27 @@ async fn a_page_is_read_by_index_whatever_the_filter() {
         Filter::all().in_tenant(elsewhere),
         Filter::all().of_aggregate_type(AggregateType::new("Elsewhere").unwrap()),
         Filter::all().in_stream(stream.clone()),
+        Filter::all().in_stream(long()),
+        Filter::all().in_stream(long()).in_tenant(bulky()),
+        Filter::all().in_stream(long()).occurred_from(second(100)).unwrap(),
+        Filter::event_types(["Type1", "Type2"]).unwrap().in_stream(long()),
+        Filter::tagged("bulk", "1").unwrap().in_stream(long()),
         Filter::any_of([
             FilterItem::new().tag("unit", "7").unwrap(),
             FilterItem::new().event_type("Nowhere").unwrap(),
         ])
         .unwrap(),
     ];
-    let pages = async |filters: &[Filter], when: &str, most: i64| {
+    let pages_of = async |size: u64, store: &PostgresStore, filters: &[Filter], when: &str, most: i64| {
         for filter in filters {
-            let everywhere = ReadOptions::new().limit(10);
+            let everywhere = ReadOptions::new().limit(size);
             // As the second page of a read has it, which ends at the head that the first one saw.
             let between =
                 everywhere.clone().after(Position::from_raw(50_000)).until(Position::from_raw(190_000));
             for options in [everywhere.clone().backward(), everywhere, between.clone().backward(), between] {
-                let before = read_so_far(&store).await;
+                let before = read_so_far(store).await;
                 store.read_page(filter, &options).await.unwrap();
-                let read = read_so_far(&store).await - before;
+                let read = read_so_far(store).await - before;
                 assert!(
                     read <= most,
                     "{when}: {filter:?}, {options:?}: {read} rows and index entries are read"
@@ -195,10 +231,14 @@ async fn a_page_is_read_by_index_whatever_the_filter() {
             }
         }
     };
+    let pages = async |store: &PostgresStore, filters: &[Filter], when: &str, most: i64| {
+        pages_of(10, store, filters, when, most).await;
+    };
     run(store.pool(), "ALTER TABLE events SET (autovacuum_enabled = off)").await;
     let all_pages = async |when: &str, most: i64| {
-        pages(&by_statistics, when, most).await;
-        pages(&by_structure, when, most).await;
+        pages(&store, &by_statistics, when, most).await;
+        pages(&store, &by_structure, when, most).await;
+        pages_of(1_000, &store, &by_time, when, most.saturating_mul(20)).await;
     };
     // So often that the server may make plans for any value.
     for _ in 0..12 {
@@ -206,16 +246,25 @@ async fn a_page_is_read_by_index_whatever_the_filter() {
     }
     run(store.pool(), MANY).await;
     // The autovacuum daemon is what keeps plans fresh, and its work is done here.
-    run(store.pool(), "ANALYZE events; ANALYZE event_tags").await;
+    run(store.pool(), "VACUUM ANALYZE events").await;
+    run(store.pool(), "VACUUM ANALYZE event_tags").await;
     for _ in 0..12 {
         all_pages("analysed", 200).await;
     }
+    let beginning = PostgresStore::connect(config.clone()).await.unwrap();
+    for _ in 0..12 {
+        pages(&beginning, &by_structure, "in a new connection", 200).await;
+        beginning.stream_version(&long()).await.unwrap();
+    }
+    let planned_anew = planned_anew(&beginning).await;
+    assert!(planned_anew.is_empty(), "planned for each use: {planned_anew:#?}");
+    beginning.close().await.unwrap();
     // Whether it does depends on what it guesses of the page's size.
     run(store.pool(), "SET plan_cache_mode = force_generic_plan").await;
-    pages(&by_structure, "planned for any value", 200).await;
+    pages(&store, &by_structure, "planned for any value", 200).await;
     // As of a log that is much larger than memory: what lies all over it looks dear.
     run(store.pool(), "SET effective_cache_size = '8kB'; SET plan_cache_mode = force_custom_plan").await;
-    pages(&by_structure, "as if nothing were cached", 200).await;
+    pages(&store, &by_structure, "as if nothing were cached", 200).await;
     assert!(!store.exists(&stream).await.unwrap());
     store.close().await.unwrap();
 }
@@ -227,7 +276,7 @@ async fn a_large_page_of_a_log_that_was_never_analysed_reads_no_more_than_itself
     run(store.pool(), "ALTER TABLE events SET (autovacuum_enabled = off)").await;
     run(store.pool(), "ALTER TABLE event_tags SET (autovacuum_enabled = off)").await;
     run(store.pool(), MANY).await;
-    let (size, most) = (2_000, 8_000);
+    let (size, most) = (1_500, 6_000);
     let first = ReadOptions::new().limit(size);
     let second = first.clone().after(Position::from_raw(10_000)).until(Position::from_raw(190_000));
     for filter in [
@@ -237,8 +286,9 @@ async fn a_large_page_of_a_log_that_was_never_analysed_reads_no_more_than_itself
         Filter::event_types(["Type1", "Type2"]).unwrap(),
         Filter::all().in_tenant(bulky()),
         Filter::all().of_aggregate_type(AggregateType::new("Order").unwrap()),
+        Filter::all().in_stream(long()),
     ] {
-        // Plans for the values, and then for any.
+        // As often as the server may plan for the values, and then more.
         for options in [first.clone(), second.clone(), second.clone().backward()].iter().cycle().take(21) {
             let before = read_so_far(&store).await;
             let page = store.read_page(&filter, options).await.unwrap();
@@ -281,6 +331,19 @@ async fn the_index_of_a_payloads_key_leads_where_a_type_is_asked_for_too() {
         transaction.rollback().await.unwrap();
     }
     store.close().await.unwrap();
+}
+
+/// The statements of this store's connection that the server has planned more often than it does before it may keep a plan.
+async fn planned_anew(store: &PostgresStore) -> Vec<String> {
+    let mut connection = store.pool().acquire().await.unwrap();
+    let kept = "SELECT statement FROM pg_prepared_statements";
+    let all: Vec<String> = sqlx::query_scalar(kept).fetch_all(&mut *connection).await.unwrap();
+    assert!(
+        all.iter().any(|statement| statement.contains("global_position")),
+        "nothing is prepared: {all:?}"
+    );
+    let planned_anew = format!("{kept} WHERE custom_plans > 5");
+    sqlx::query_scalar(AssertSqlSafe(planned_anew)).fetch_all(&mut *connection).await.unwrap()
 }
 
 /// What this database's connections have read of tables and their indexes; the store has one only.
