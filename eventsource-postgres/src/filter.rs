@@ -3,96 +3,12 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use eventsource_core::{Error, EventType, Filter, FilterItem, PayloadPredicate, Result, Tag};
-use sqlx::Arguments as _;
-use sqlx::postgres::PgArguments;
-use uuid::Uuid;
+use eventsource_core::{EventType, Filter, FilterItem, PayloadPredicate, Result, Tag};
 
 use crate::config::PayloadIndex;
 use crate::plan::Plan;
 use crate::schema_name::SchemaName;
-
-/// Where the values of a statement go: each method takes one and says what stands for it in the text.
-pub(crate) trait Values {
-    fn text(&mut self, value: &str) -> Result<String>;
-    fn json(&mut self, value: String) -> Result<String>;
-    fn uuid(&mut self, value: Uuid) -> Result<String>;
-    fn time(&mut self, value: DateTime<Utc>) -> Result<String>;
-}
-
-/// Values bound to a statement of their own: `$1`, `$2`, …, or a query for each that says it, where the plan is not to know.
-pub(crate) struct Bound {
-    pub(crate) arguments: PgArguments,
-    plan: Plan,
-}
-
-impl Bound {
-    pub(crate) fn new(plan: Plan) -> Self {
-        Self { arguments: PgArguments::default(), plan }
-    }
-
-    pub(crate) fn add<'v, T>(&mut self, value: T) -> Result<String>
-    where
-        T: sqlx::Encode<'v, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
-    {
-        self.arguments.add(value).map_err(|error| {
-            Error::invalid_input("a value can't be sent to the database").with_source(error)
-        })?;
-        let number = self.arguments.len();
-        Ok(match self.plan {
-            Plan::ForAnyValues => format!("(SELECT ${number})"),
-            Plan::ForValues | Plan::ServersChoice => format!("${number}"),
-        })
-    }
-}
-
-impl Values for Bound {
-    fn text(&mut self, value: &str) -> Result<String> {
-        self.add(value)
-    }
-
-    fn json(&mut self, value: String) -> Result<String> {
-        Ok(self.add(value)? + "::jsonb")
-    }
-
-    fn uuid(&mut self, value: Uuid) -> Result<String> {
-        self.add(value)
-    }
-
-    fn time(&mut self, value: DateTime<Utc>) -> Result<String> {
-        self.add(value)
-    }
-}
-
-/// Values that are handed on as one list of texts: `($1)[1]`, `($1)[2]`, …
-#[derive(Default)]
-pub(crate) struct Listed(pub(crate) Vec<String>);
-
-impl Listed {
-    fn add(&mut self, value: String, cast: &str) -> Result<String> {
-        self.0.push(value);
-        Ok(format!("($1)[{}]{cast}", self.0.len()))
-    }
-}
-
-impl Values for Listed {
-    fn text(&mut self, value: &str) -> Result<String> {
-        self.add(value.to_owned(), "")
-    }
-
-    fn json(&mut self, value: String) -> Result<String> {
-        self.add(value, "::jsonb")
-    }
-
-    fn uuid(&mut self, value: Uuid) -> Result<String> {
-        self.add(value.to_string(), "::uuid")
-    }
-
-    fn time(&mut self, value: DateTime<Utc>) -> Result<String> {
-        self.add(value.to_rfc3339_opts(SecondsFormat::Micros, true), "::timestamptz")
-    }
-}
+use crate::values::{Listed, Values};
 
 /// A part of a filter that one index can lead to: a source of rows and what must hold for them. The events that match
 /// the filter are those of all its branches; an event may be in several.
@@ -146,13 +62,10 @@ impl Branch {
 
     /// The same, as no index can look it up: for a branch that is narrow by another. A plan for any value takes a range of
     /// positions for a small one, and would read all of the log that lies in it.
-    ///
-    /// `coalesce`, of which the planner expects half to hold whatever is in it: of next to nothing it would rather read all,
-    /// and sort it.
     pub(crate) fn looked_at_between(&self, after: &str, until: Option<&str>) -> String {
         let Self { condition, position, .. } = self;
         let until = until.unwrap_or(LAST);
-        format!("coalesce({condition} AND {position} > {after} AND {position} <= {until}, false)")
+        looked_at(&format!("{condition} AND {position} > {after} AND {position} <= {until}"))
     }
 }
 
@@ -172,12 +85,13 @@ pub(crate) fn in_versions(id: &str, name: &str, from: &str, until: &str) -> Stri
 pub(crate) struct Branches<'a, V> {
     pub(crate) schema: &'a SchemaName,
     pub(crate) index: &'a PayloadIndex,
+    pub(crate) plan: Plan,
     pub(crate) values: &'a mut V,
 }
 
 /// One branch for each event type lets an index on (type, position) deliver in log order. Beyond so many it is not worth
 /// it.
-const MOST_TYPE_BRANCHES: usize = 8;
+pub(crate) const MOST_TYPE_BRANCHES: usize = 8;
 
 impl<V: Values> Branches<'_, V> {
     pub(crate) fn of(&mut self, filter: &Filter) -> Result<Vec<Branch>> {
@@ -226,7 +140,7 @@ impl<V: Values> Branches<'_, V> {
         let is_led_by_tag = !from.is_empty();
         let mut join = String::new();
         if is_led_by_tag {
-            join = format!(" JOIN {schema}.events e ON e.global_position = t0.position");
+            join = self.join();
             if !types.is_empty() || item.is_some_and(has_payload) || !is_everywhere(filter) {
                 from.push_str(&std::mem::take(&mut join));
             }
@@ -256,8 +170,24 @@ impl<V: Values> Branches<'_, V> {
         Ok(Branch { from, join, condition: all_of(&conditions), position, lead, order })
     }
 
-    /// The one column that narrows a branch without tags and payload. Where there are several, only statistics know which
-    /// one does: [`Plan::ForValues`].
+    /// The events of a tag's positions.
+    ///
+    /// Where the planner knows no value, each is to be looked up by itself. Of a tag that it takes for a large part of the log it
+    /// would rather walk through all events beside the tag's, from the log's beginning: the events know no `after`.
+    fn join(&self) -> String {
+        let schema = self.schema;
+        match self.plan {
+            Plan::ForAnyValues => format!(
+                " JOIN LATERAL (SELECT * FROM {schema}.events e WHERE e.global_position = t0.position OFFSET 0) AS e ON true"
+            ),
+            Plan::ForValues | Plan::ServersChoice => {
+                format!(" JOIN {schema}.events e ON e.global_position = t0.position")
+            }
+        }
+    }
+
+    /// The one column that narrows a branch without tags and payload. Where there are several, as times are one, or none,
+    /// only statistics know what does: [`Plan::ForValues`].
     fn lead(&mut self, filter: &Filter, types: &[&EventType]) -> Result<Option<(&'static str, String)>> {
         let scope = filter.scope();
         if has_time(filter) {
@@ -324,11 +254,16 @@ impl<V: Values> Branches<'_, V> {
             conditions
                 .push(format!("{AGGREGATE_TYPE} {equals} {}", self.values.text(aggregate_type.as_str())?));
         }
+        let mut times = Vec::new();
         if let Some(from) = scope.occurred_from() {
-            conditions.push(format!("e.timestamp >= {}", self.values.time(from)?));
+            times.push(format!("e.timestamp >= {}", self.values.time(from)?));
         }
         if let Some(until) = scope.occurred_until() {
-            conditions.push(format!("e.timestamp <= {}", self.values.time(until)?));
+            times.push(format!("e.timestamp <= {}", self.values.time(until)?));
+        }
+        match self.plan {
+            Plan::ForAnyValues if !times.is_empty() => conditions.push(looked_at(&all_of(&times))),
+            _ => conditions.extend(times),
         }
         Ok(())
     }
@@ -338,12 +273,8 @@ impl<V: Values> Branches<'_, V> {
             [] => {}
             [one] => conditions.push(format!("{EVENT_TYPE} = {}", self.values.text(one.as_str())?)),
             several => {
-                let values = several
-                    .iter()
-                    .map(|each| self.values.text(each.as_str()))
-                    .collect::<Result<Vec<_>>>()?
-                    .join(", ");
-                conditions.push(format!("{EVENT_TYPE} IN ({values})"));
+                let names: Vec<&str> = several.iter().map(|each| each.as_str()).collect();
+                conditions.push(self.values.one_of(EVENT_TYPE, &names)?);
             }
         }
         Ok(())
@@ -404,6 +335,12 @@ pub(crate) fn has_payload(item: &FilterItem) -> bool {
     !item.all_of_payload().is_empty() || !item.any_of_payload().is_empty()
 }
 
+/// What no index can look up. Whatever it is, the planner expects it to hold for half of the events: where it expected next to
+/// none, it would rather read all of them and sort than walk along an index for a page.
+pub(crate) fn looked_at(condition: &str) -> String {
+    format!("coalesce({condition}, false)")
+}
+
 fn all_of(conditions: &[String]) -> String {
     if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") }
 }
@@ -421,7 +358,7 @@ pub(crate) fn first_match(
     if let Some(query) = first_match_in_tenant(schema, filter, &mut values)? {
         return Ok((query, values.0));
     }
-    let mut branches = Branches { schema, index, values: &mut values }.of(filter)?;
+    let mut branches = Branches { schema, index, plan: Plan::ForValues, values: &mut values }.of(filter)?;
     if let Some(stream) = filter.scope().stream() {
         let id = values.uuid(stream.aggregate_id())?;
         let name = values.text(stream.aggregate_type().as_str())?;

@@ -42,6 +42,7 @@ mod schema_name;
 mod snapshots;
 mod store;
 mod transaction;
+mod values;
 mod writing;
 
 pub use config::{CommitMode, ConnectionTest, PayloadIndex, PostgresConfig, Workload};

@@ -1,15 +1,16 @@
 use eventsource_core::{Direction, Error, Filter, Page, Position, ReadOptions, Result, StreamId, Version};
 use futures_util::TryStreamExt;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::{AssertSqlSafe, Row as _, ValueRef as _};
 use uuid::Uuid;
 
 use crate::error::reading;
-use crate::filter::{Bound, Branch, Branches, in_versions};
+use crate::filter::{Branch, Branches, in_versions};
 use crate::log::Log;
 use crate::log_state::LogState;
 use crate::plan::Plan;
 use crate::row::{COLUMNS, Rows};
+use crate::values::Bound;
 
 /// How many events a page has where the caller doesn't say.
 const PAGE_EVENTS: u64 = 1_000;
@@ -49,12 +50,13 @@ impl Log {
         options: &ReadOptions,
         limit: u64,
     ) -> Result<(Page, LogState)> {
-        let (sql, values) = self.page_statement(filter, options, limit)?;
+        let plan = Plan::of(filter);
+        let (sql, arguments) = self.page_statement(plan, filter, options, limit)?;
         let mut page = Page { events: Vec::new(), head: Position::START, more: false };
         let mut snapshot = None;
         {
-            let mut rows = sqlx::query_with(AssertSqlSafe(sql), values.arguments)
-                .persistent(self.is_preparing() && Plan::of(filter) != Plan::ForValues)
+            let mut rows = sqlx::query_with(AssertSqlSafe(sql), arguments)
+                .persistent(self.is_preparing() && plan != Plan::ForValues)
                 .fetch(&mut *connection);
             let mut decoder = Rows::default();
             let mut bytes = 0;
@@ -130,8 +132,13 @@ impl Log {
         version.map(Version::try_from).transpose()
     }
 
-    fn page_statement(&self, filter: &Filter, options: &ReadOptions, limit: u64) -> Result<(String, Bound)> {
-        let plan = Plan::of(filter);
+    fn page_statement(
+        &self,
+        plan: Plan,
+        filter: &Filter,
+        options: &ReadOptions,
+        limit: u64,
+    ) -> Result<(String, PgArguments)> {
         let mut values = Bound::new(plan);
         let limit = values.add(i64::try_from(limit).unwrap_or(i64::MAX))?;
         let after = values.add(options.after_position().to_i64())?;
@@ -141,7 +148,8 @@ impl Log {
             None => None,
         };
         let mut branches =
-            Branches { schema: &self.schema, index: &self.payload_index, values: &mut values }.of(filter)?;
+            Branches { schema: &self.schema, index: &self.payload_index, plan, values: &mut values }
+                .of(filter)?;
         let is_in_stream = filter.scope().stream().is_some();
         for branch in &mut branches {
             branch.condition = if is_in_stream {
@@ -182,9 +190,8 @@ impl Log {
             Direction::Forward => "ASC",
             Direction::Backward => "DESC",
         };
-        // A planner that knows the limit, and for want of statistics takes what matches for no more than that, rather sorts
-        // all of it: the rest of the log for a page. And where it knows that much matches, it plans each page anew. So where
-        // one index serves, it knows the most that a page can have, and takes this one for a tenth of that.
+        // A planner that for want of statistics takes what matches for no more than the page rather sorts all of it: the rest
+        // of the log. So where one index serves, it knows the most that a page can have, and takes this one for a tenth of that.
         let limited = |sorted: String| {
             if plan == Plan::ForAnyValues {
                 format!("SELECT * FROM ({sorted} LIMIT {MOST_PAGE_EVENTS}) AS sorted LIMIT {limit}")
@@ -225,6 +232,6 @@ impl Log {
         let snapshot = self.schema.fill_in(LogState::STATEMENT);
         let sql =
             format!("SELECT snapshot.*, e.* FROM ({snapshot}) AS snapshot LEFT JOIN ({events}) AS e ON true");
-        Ok((sql, values))
+        Ok((sql, values.arguments))
     }
 }
