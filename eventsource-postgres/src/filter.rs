@@ -2,13 +2,14 @@
 //! statements stay prepared. The reader and the conditions of an append share it.
 
 use std::fmt::Write as _;
+use std::iter;
 
 use eventsource_core::{EventType, Filter, FilterItem, PayloadPredicate, Result, Tag};
 
 use crate::config::PayloadIndex;
-use crate::plan::Plan;
+use crate::plan::{MOST_TYPE_BRANCHES, Plan, has_payload, has_time};
 use crate::schema_name::SchemaName;
-use crate::values::{Listed, Values};
+use crate::values::{Listed, Values, looked_at};
 
 /// A part of a filter that one index can lead to: a source of rows and what must hold for them. The events that match
 /// the filter are those of all its branches; an event may be in several.
@@ -21,6 +22,8 @@ pub(crate) struct Branch {
     pub(crate) condition: String,
     /// The column that holds the position.
     pub(crate) position: &'static str,
+    /// Those of the other tables that are joined by it.
+    joined: Vec<String>,
     /// The column that the index begins with which is to be used, and the value that it has in this branch.
     lead: Option<(&'static str, String)>,
     /// The columns that its index is sorted by; in the branch, their order is log order.
@@ -45,19 +48,24 @@ impl Branch {
     /// plan for any values.
     ///
     /// Where a column leads, row comparisons, because only the index that begins with it can do them: a plan for any
-    /// value would otherwise walk through the log in the hope to meet a page of what is rare.
+    /// value would otherwise walk through the log in the hope to meet a page of what is rare. Where tables are joined, the
+    /// same is said of each: from one that knows no bounds the planner may read what lies before them.
     pub(crate) fn between(&self, after: &str, until: Option<&str>) -> String {
-        let Self { condition, position, .. } = self;
-        match (&self.lead, until) {
-            (Some((column, value)), until) => {
-                let (columns, until) = (format!("({column}, {position})"), until.unwrap_or(LAST));
-                format!("{condition} AND {columns} > ({value}, {after}) AND {columns} <= ({value}, {until})")
-            }
-            (None, Some(until)) => {
-                format!("{condition} AND {position} > {after} AND {position} <= {until}")
-            }
-            (None, None) => format!("{condition} AND {position} > {after}"),
+        let Self { condition, position, joined, lead, .. } = self;
+        if let Some((column, value)) = lead {
+            let (columns, until) = (format!("({column}, {position})"), until.unwrap_or(LAST));
+            return format!(
+                "{condition} AND {columns} > ({value}, {after}) AND {columns} <= ({value}, {until})"
+            );
         }
+        let mut between = condition.clone();
+        for position in iter::once(*position).chain(joined.iter().map(String::as_str)) {
+            let _ = write!(between, " AND {position} > {after}");
+            if let Some(until) = until {
+                let _ = write!(between, " AND {position} <= {until}");
+            }
+        }
+        between
     }
 
     /// The same, as no index can look it up: for a branch that is narrow by another. A plan for any value takes a range of
@@ -81,17 +89,22 @@ pub(crate) fn in_versions(id: &str, name: &str, from: &str, until: &str) -> Stri
     format!("{columns} >= ({id}, {name}, {from}) AND {columns} <= ({id}, {name}, {until})")
 }
 
+/// Joins the events at these positions, each looked up by itself.
+///
+/// Of positions that may be a large part of the log the planner would rather walk through all events beside them, from the
+/// log's beginning: the events know no `after`.
+pub(crate) fn each_event_at(position: &str, schema: &SchemaName) -> String {
+    format!(
+        " JOIN LATERAL (SELECT * FROM {schema}.events e WHERE e.global_position = {position} OFFSET 0) AS e ON true"
+    )
+}
+
 /// Makes a filter's branches.
 pub(crate) struct Branches<'a, V> {
     pub(crate) schema: &'a SchemaName,
     pub(crate) index: &'a PayloadIndex,
-    pub(crate) plan: Plan,
     pub(crate) values: &'a mut V,
 }
-
-/// One branch for each event type lets an index on (type, position) deliver in log order. Beyond so many it is not worth
-/// it.
-pub(crate) const MOST_TYPE_BRANCHES: usize = 8;
 
 impl<V: Values> Branches<'_, V> {
     pub(crate) fn of(&mut self, filter: &Filter) -> Result<Vec<Branch>> {
@@ -125,6 +138,7 @@ impl<V: Values> Branches<'_, V> {
         let mut from = String::new();
         let mut conditions = Vec::new();
         let mut position = "e.global_position";
+        let mut joined = Vec::new();
         for (number, tag) in item.into_iter().flat_map(FilterItem::tag_set).enumerate() {
             let value = self.values.text(tag.as_str())?;
             if number == 0 {
@@ -133,6 +147,7 @@ impl<V: Values> Branches<'_, V> {
             } else {
                 let _ =
                     write!(from, " JOIN {schema}.event_tags t{number} ON t{number}.position = t0.position");
+                joined.push(format!("t{number}.position"));
             }
             conditions.push(format!("t{number}.tag = {value}"));
         }
@@ -140,8 +155,12 @@ impl<V: Values> Branches<'_, V> {
         let is_led_by_tag = !from.is_empty();
         let mut join = String::new();
         if is_led_by_tag {
-            join = self.join();
+            join = each_event_at("t0.position", schema);
             if !types.is_empty() || item.is_some_and(has_payload) || !is_everywhere(filter) {
+                if self.values.plan() != Plan::ForAnyValues {
+                    join = format!(" JOIN {schema}.events e ON e.global_position = t0.position");
+                    joined.push("e.global_position".to_owned());
+                }
                 from.push_str(&std::mem::take(&mut join));
             }
         } else {
@@ -154,40 +173,25 @@ impl<V: Values> Branches<'_, V> {
             // Said aloud: some of these indexes hold no NULLs, and the planner can't tell it from a row comparison.
             conditions.push(format!("{column} IS NOT NULL"));
         }
-        let equals = if leads.is_some() || is_led_by_tag { LOOKED_AT } else { LOOKED_UP };
-        self.scope(filter, equals, leads, &mut conditions)?;
-        if leads == Some(AGGREGATE_TYPE) && !types.is_empty() {
-            let mut looked_at = Vec::new();
-            self.event_types(types, &mut looked_at)?;
-            conditions.push(format!("({}) IS TRUE", all_of(&looked_at)));
-        } else if leads != Some(EVENT_TYPE) {
-            self.event_types(types, &mut conditions)?;
+        let scope = self.scope(filter, leads)?;
+        if (leads.is_some() || is_led_by_tag) && !scope.is_empty() {
+            conditions.push(looked_at(&all_of(&scope)));
+        } else {
+            conditions.extend(scope);
+        }
+        if leads != Some(EVENT_TYPE) {
+            let one_of = self.event_types(types)?;
+            conditions.extend(if leads.is_some() { one_of.as_deref().map(looked_at) } else { one_of });
         }
         if let Some(item) = item {
             self.payload(item, &mut conditions)?;
         }
         let order = leads.into_iter().chain([position]).collect();
-        Ok(Branch { from, join, condition: all_of(&conditions), position, lead, order })
+        Ok(Branch { from, join, condition: all_of(&conditions), position, joined, lead, order })
     }
 
-    /// The events of a tag's positions.
-    ///
-    /// Where the planner knows no value, each is to be looked up by itself. Of a tag that it takes for a large part of the log it
-    /// would rather walk through all events beside the tag's, from the log's beginning: the events know no `after`.
-    fn join(&self) -> String {
-        let schema = self.schema;
-        match self.plan {
-            Plan::ForAnyValues => format!(
-                " JOIN LATERAL (SELECT * FROM {schema}.events e WHERE e.global_position = t0.position OFFSET 0) AS e ON true"
-            ),
-            Plan::ForValues | Plan::ServersChoice => {
-                format!(" JOIN {schema}.events e ON e.global_position = t0.position")
-            }
-        }
-    }
-
-    /// The one column that narrows a branch without tags and payload. Where there are several, as times are one, or none,
-    /// only statistics know what does: [`Plan::ForValues`].
+    /// The one column that narrows a branch without tags and payload. Where there are several, or times, only statistics know
+    /// which one does: [`Plan::ForValues`].
     fn lead(&mut self, filter: &Filter, types: &[&EventType]) -> Result<Option<(&'static str, String)>> {
         let scope = filter.scope();
         if has_time(filter) {
@@ -206,14 +210,16 @@ impl<V: Values> Branches<'_, V> {
     /// A stream is narrow enough: everything else is looked at event by event, in the order of its versions. Which ones
     /// is the caller's to add ([`in_versions`]).
     fn in_stream(&mut self, filter: &Filter) -> Result<Branch> {
+        let scope = self.scope(filter, None)?;
         let mut conditions = Vec::new();
-        self.scope(filter, LOOKED_AT, None, &mut conditions)?;
+        if !scope.is_empty() {
+            conditions.push(looked_at(&all_of(&scope)));
+        }
         if let Some(items) = filter.items() {
             let mut any = Vec::new();
             for item in items {
-                let mut all = Vec::new();
                 let types: Vec<&EventType> = item.event_type_set().iter().collect();
-                self.event_types(&types, &mut all)?;
+                let mut all = Vec::from_iter(self.event_types(&types)?);
                 let tags =
                     item.tag_set().iter().map(|tag| self.tag(tag)).collect::<Result<Vec<_>>>()?.join(", ");
                 if !tags.is_empty() {
@@ -229,6 +235,7 @@ impl<V: Values> Branches<'_, V> {
             join: String::new(),
             condition: all_of(&conditions),
             position: "e.global_position",
+            joined: Vec::new(),
             lead: None,
             order: vec!["e.aggregate_id", "e.aggregate_type", "e.version"],
         })
@@ -239,45 +246,33 @@ impl<V: Values> Branches<'_, V> {
     }
 
     /// All of the scope but what leads.
-    fn scope(
-        &mut self,
-        filter: &Filter,
-        equals: &str,
-        leads: Option<&str>,
-        conditions: &mut Vec<String>,
-    ) -> Result<()> {
+    fn scope(&mut self, filter: &Filter, leads: Option<&str>) -> Result<Vec<String>> {
         let scope = filter.scope();
+        let mut conditions = Vec::new();
         if let Some(tenant) = scope.tenant().filter(|_| leads != Some(TENANT)) {
-            conditions.push(format!("{TENANT} {equals} {}", self.values.uuid(tenant.as_uuid())?));
+            conditions.push(format!("{TENANT} = {}", self.values.uuid(tenant.as_uuid())?));
         }
         if let Some(aggregate_type) = scope.aggregate_type().filter(|_| leads != Some(AGGREGATE_TYPE)) {
-            conditions
-                .push(format!("{AGGREGATE_TYPE} {equals} {}", self.values.text(aggregate_type.as_str())?));
+            conditions.push(format!("{AGGREGATE_TYPE} = {}", self.values.text(aggregate_type.as_str())?));
         }
-        let mut times = Vec::new();
         if let Some(from) = scope.occurred_from() {
-            times.push(format!("e.timestamp >= {}", self.values.time(from)?));
+            conditions.push(format!("e.timestamp >= {}", self.values.time(from)?));
         }
         if let Some(until) = scope.occurred_until() {
-            times.push(format!("e.timestamp <= {}", self.values.time(until)?));
+            conditions.push(format!("e.timestamp <= {}", self.values.time(until)?));
         }
-        match self.plan {
-            Plan::ForAnyValues if !times.is_empty() => conditions.push(looked_at(&all_of(&times))),
-            _ => conditions.extend(times),
-        }
-        Ok(())
+        Ok(conditions)
     }
 
-    fn event_types(&mut self, types: &[&EventType], conditions: &mut Vec<String>) -> Result<()> {
-        match types {
-            [] => {}
-            [one] => conditions.push(format!("{EVENT_TYPE} = {}", self.values.text(one.as_str())?)),
+    fn event_types(&mut self, types: &[&EventType]) -> Result<Option<String>> {
+        Ok(match types {
+            [] => None,
+            [one] => Some(format!("{EVENT_TYPE} = {}", self.values.text(one.as_str())?)),
             several => {
                 let names: Vec<&str> = several.iter().map(|each| each.as_str()).collect();
-                conditions.push(self.values.one_of(EVENT_TYPE, &names)?);
+                Some(self.values.one_of(EVENT_TYPE, &names)?)
             }
-        }
-        Ok(())
+        })
     }
 
     fn payload(&mut self, item: &FilterItem, conditions: &mut Vec<String>) -> Result<()> {
@@ -314,31 +309,11 @@ impl<V: Values> Branches<'_, V> {
 const TENANT: &str = "e.tenant_id";
 const EVENT_TYPE: &str = "e.event_type";
 const AGGREGATE_TYPE: &str = "e.aggregate_type";
-/// Equal, and an index may lead to it.
-const LOOKED_UP: &str = "=";
-/// Equal, which no index can look up: for what is narrow enough by another. A planner whose statistics are old would
-/// otherwise read all that a tenant has.
-const LOOKED_AT: &str = "IS NOT DISTINCT FROM";
-
 /// Whether its scope leaves out nothing.
 fn is_everywhere(filter: &Filter) -> bool {
     let scope = filter.scope();
     let has_key = scope.tenant().is_some() || scope.aggregate_type().is_some() || scope.stream().is_some();
     !has_key && !has_time(filter)
-}
-
-pub(crate) fn has_time(filter: &Filter) -> bool {
-    filter.scope().occurred_from().is_some() || filter.scope().occurred_until().is_some()
-}
-
-pub(crate) fn has_payload(item: &FilterItem) -> bool {
-    !item.all_of_payload().is_empty() || !item.any_of_payload().is_empty()
-}
-
-/// What no index can look up. Whatever it is, the planner expects it to hold for half of the events: where it expected next to
-/// none, it would rather read all of them and sort than walk along an index for a page.
-pub(crate) fn looked_at(condition: &str) -> String {
-    format!("coalesce({condition}, false)")
 }
 
 fn all_of(conditions: &[String]) -> String {
@@ -358,7 +333,7 @@ pub(crate) fn first_match(
     if let Some(query) = first_match_in_tenant(schema, filter, &mut values)? {
         return Ok((query, values.0));
     }
-    let mut branches = Branches { schema, index, plan: Plan::ForValues, values: &mut values }.of(filter)?;
+    let mut branches = Branches { schema, index, values: &mut values }.of(filter)?;
     if let Some(stream) = filter.scope().stream() {
         let id = values.uuid(stream.aggregate_id())?;
         let name = values.text(stream.aggregate_type().as_str())?;

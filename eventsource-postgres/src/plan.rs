@@ -1,7 +1,5 @@
 use eventsource_core::{Filter, FilterItem};
 
-use crate::filter::{MOST_TYPE_BRANCHES, has_payload, has_time};
-
 /// How often the statement for a page is planned, and what the planner knows of its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
@@ -13,8 +11,8 @@ pub(crate) enum Plan {
     ForAnyValues,
     /// As the server likes: for these values, or once for any.
     ServersChoice,
-    /// For these values, each page anew. Of several tags, of a payload and a type, of a tenant and a type, the rarest is to
-    /// lead; of many types, of times, either they or the log's order. Only statistics know which it is.
+    /// For these values, each page anew. Of several tags, of a payload and anything, of a tenant and a type, the rarest is to
+    /// lead; of times, of many types, either they or the log's order. Only statistics know which it is.
     ForValues,
 }
 
@@ -25,18 +23,19 @@ impl Plan {
             return Self::ForAnyValues;
         }
         let has_scope = scope.tenant().is_some() || scope.aggregate_type().is_some();
-        let needs_statistics = |item: &FilterItem| {
+        let is_open = |item: &FilterItem| {
             let (tags, types) = (item.tag_set().len(), item.event_type_set().len());
             tags > 1
-                || tags == 0 && (has_time(filter) || types > MOST_TYPE_BRANCHES && !has_scope)
                 || has_payload(item) && (tags > 0 || types > 0 || has_scope)
-                || types > 0 && scope.tenant().is_some()
+                || tags == 0 && has_time(filter)
+                || tags == 0 && types > 0 && scope.tenant().is_some()
+                || tags == 0 && types > MOST_TYPE_BRANCHES && !has_scope
         };
-        let needs_statistics = match filter.items() {
+        let is_open = match filter.items() {
             None => has_time(filter),
-            Some(items) => items.iter().any(needs_statistics),
+            Some(items) => items.iter().any(is_open),
         };
-        if needs_statistics {
+        if is_open {
             Self::ForValues
         } else if filter.items().is_some_and(|items| items.iter().any(has_payload)) {
             // Its index may have no order.
@@ -45,4 +44,16 @@ impl Plan {
             Self::ForAnyValues
         }
     }
+}
+
+/// One branch for each event type lets an index on (type, position) deliver in log order. Beyond so many it is not worth
+/// it.
+pub(crate) const MOST_TYPE_BRANCHES: usize = 8;
+
+pub(crate) fn has_time(filter: &Filter) -> bool {
+    filter.scope().occurred_from().is_some() || filter.scope().occurred_until().is_some()
+}
+
+pub(crate) fn has_payload(item: &FilterItem) -> bool {
+    !item.all_of_payload().is_empty() || !item.any_of_payload().is_empty()
 }

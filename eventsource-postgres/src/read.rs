@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row as _, ValueRef as _};
 use uuid::Uuid;
 
 use crate::error::reading;
-use crate::filter::{Branch, Branches, in_versions};
+use crate::filter::{Branch, Branches, each_event_at, in_versions};
 use crate::log::Log;
 use crate::log_state::LogState;
 use crate::plan::Plan;
@@ -148,8 +148,7 @@ impl Log {
             None => None,
         };
         let mut branches =
-            Branches { schema: &self.schema, index: &self.payload_index, plan, values: &mut values }
-                .of(filter)?;
+            Branches { schema: &self.schema, index: &self.payload_index, values: &mut values }.of(filter)?;
         let is_in_stream = filter.scope().stream().is_some();
         for branch in &mut branches {
             branch.condition = if is_in_stream {
@@ -222,9 +221,8 @@ impl Log {
                     .join(" UNION ALL ");
                 format!(
                     "SELECT {COLUMNS} FROM (SELECT DISTINCT position FROM ({union}) AS found \
-                     ORDER BY position {direction} LIMIT {limit}) AS page \
-                     JOIN {}.events e ON e.global_position = page.position ORDER BY page.position {direction}",
-                    self.schema
+                     ORDER BY position {direction} LIMIT {limit}) AS page{} ORDER BY page.position {direction}",
+                    each_event_at("page.position", &self.schema)
                 )
             }
         };

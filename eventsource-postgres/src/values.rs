@@ -4,11 +4,12 @@ use sqlx::Arguments as _;
 use sqlx::postgres::PgArguments;
 use uuid::Uuid;
 
-use crate::filter::looked_at;
 use crate::plan::Plan;
 
 /// Where the values of a statement go: each method takes one and says what stands for it in the text.
 pub(crate) trait Values {
+    /// What the planner is to know of them.
+    fn plan(&self) -> Plan;
     fn text(&mut self, value: &str) -> Result<String>;
     fn json(&mut self, value: String) -> Result<String>;
     fn uuid(&mut self, value: Uuid) -> Result<String>;
@@ -39,25 +40,22 @@ impl Bound {
     where
         T: sqlx::Encode<'v, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
     {
-        self.add_argument(value)?;
+        self.arguments.add(value).map_err(|error| {
+            Error::invalid_input("a value can't be sent to the database").with_source(error)
+        })?;
         let number = self.arguments.len();
         Ok(match self.plan {
             Plan::ForAnyValues => format!("(SELECT ${number}{cast})"),
             Plan::ForValues | Plan::ServersChoice => format!("${number}{cast}"),
         })
     }
-
-    fn add_argument<'v, T>(&mut self, value: T) -> Result<()>
-    where
-        T: sqlx::Encode<'v, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
-    {
-        self.arguments
-            .add(value)
-            .map_err(|error| Error::invalid_input("a value can't be sent to the database").with_source(error))
-    }
 }
 
 impl Values for Bound {
+    fn plan(&self) -> Plan {
+        self.plan
+    }
+
     fn text(&mut self, value: &str) -> Result<String> {
         self.add(value)
     }
@@ -75,8 +73,7 @@ impl Values for Bound {
     }
 
     fn one_of(&mut self, column: &str, values: &[&str]) -> Result<String> {
-        self.add_argument(values)?;
-        let list = format!("${}::text[]", self.arguments.len());
+        let list = self.add_cast(values, "::text[]")?;
         Ok(match self.plan {
             // Hashed once. A list that the planner does not know would be compared value by value with each event's.
             Plan::ForAnyValues => looked_at(&format!("{column} IN (SELECT unnest({list}))")),
@@ -97,6 +94,11 @@ impl Listed {
 }
 
 impl Values for Listed {
+    /// A condition is planned each time that it is looked at.
+    fn plan(&self) -> Plan {
+        Plan::ForValues
+    }
+
     fn text(&mut self, value: &str) -> Result<String> {
         self.add(value.to_owned(), "")
     }
@@ -117,4 +119,10 @@ impl Values for Listed {
         let values = values.iter().map(|value| self.text(value)).collect::<Result<Vec<_>>>()?.join(", ");
         Ok(format!("{column} IN ({values})"))
     }
+}
+
+/// What no index can look up. Whatever it is, the planner expects it to hold for half of the events: where it expected next to
+/// none, it would rather read all of them and sort than walk along an index for a page.
+pub(crate) fn looked_at(condition: &str) -> String {
+    format!("coalesce({condition}, false)")
 }

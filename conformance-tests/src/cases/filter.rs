@@ -198,10 +198,29 @@ pub async fn a_filter_of_a_thousand_items_works(cx: Cx) -> CaseResult {
 }
 
 pub async fn an_item_of_a_thousand_types_works(cx: Cx) -> CaseResult {
-    cx.store().append(Append::events([event("Type7"), event("Type999"), event("Type1000")])).await?;
-    let names: Vec<String> = (0..1_000).map(|number| format!("Type{number}")).collect();
-    let filter = Filter::event_types(names.iter().map(String::as_str))?;
-    assert_eq!(found(cx.store(), filter).await?.len(), 2);
+    let (stream, tenant) = (stream_of("Order"), tenant());
+    let happened = ["Type7", "Type999", "Type1000"]
+        .map(|name| Ok(NewEvent::new(name, &serde_json::json!({ "n": 7 }))?.tag("s", "1")?.tenant(tenant)));
+    let happened = happened.into_iter().collect::<eventsource_core::Result<Vec<_>>>()?;
+    cx.store().append(Append::to_stream(stream.clone(), ExpectedVersion::NoStream, happened)).await?;
+    cx.store().append(Append::events([event("Type7")])).await?;
+    let item = FilterItem::new().event_types((0..1_000).map(|number| format!("Type{number}")))?;
+    let all = Filter::any_of([item.clone()])?;
+    finds(&cx, &all, "Type7Type999Type7").await?;
+    let recorded = log_of(cx.store()).await?;
+    for narrowed in [
+        all.clone().in_stream(stream.clone()),
+        all.clone().of_aggregate_type(stream.aggregate_type().clone()),
+        all.clone().in_tenant(tenant),
+        Filter::any_of([item.clone().tag("s", "1")?])?,
+        Filter::any_of([item.clone().tag("s", "1")?])?.in_tenant(tenant),
+        Filter::any_of([item.clone().tag("s", "1")?])?.occurred_from(recorded[0].occurred_at())?,
+        Filter::any_of([item.all_payload("n", 7)?])?,
+    ] {
+        finds(&cx, &narrowed, "Type7Type999").await?;
+        let refused = cx.store().append(Append::events(events(1)).fail_if(narrowed)).await;
+        crate::given::conflict(refused)?;
+    }
     Ok(())
 }
 
