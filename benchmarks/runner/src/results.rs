@@ -16,6 +16,8 @@ use crate::systems::{SYSTEMS, System};
 pub(crate) struct Results {
     /// By the cell's and the system's place in their lists.
     entries: BTreeMap<(usize, usize), Measured>,
+    /// Of every sitting: by the cell's, the system's and the sitting's place.
+    figures: BTreeMap<(usize, usize, usize), Vec<Figure>>,
     parts: Vec<Part>,
     raw: Option<File>,
 }
@@ -74,7 +76,8 @@ struct Round {
 impl Results {
     /// What the file keeps of this plan; nothing if there is no such file.
     pub(crate) fn load(path: &Path, plan: &Plan) -> Result<Self> {
-        let mut results = Self { entries: BTreeMap::new(), parts: Vec::new(), raw: None };
+        let mut results =
+            Self { entries: BTreeMap::new(), figures: BTreeMap::new(), parts: Vec::new(), raw: None };
         let Ok(file) = File::open(path) else { return Ok(results) };
         for (number, line) in BufReader::new(file).lines().enumerate() {
             let line = line.map_err(Error::during(path.display()))?;
@@ -186,6 +189,12 @@ impl Results {
         })
     }
 
+    /// The median over the rounds of one sitting.
+    pub(crate) fn median_in(&self, part: usize, (cell, system): (usize, usize)) -> Option<f64> {
+        let figures = self.figures.get(&(cell, system, part))?;
+        median(figures.iter().map(|figure| figure.value).collect())
+    }
+
     /// Figures of what isn't measured any more are passed by.
     fn recall(&mut self, plan: &Plan, round: &Round) -> Result<()> {
         let cell = plan.cells.iter().position(|cell| {
@@ -206,6 +215,7 @@ impl Results {
         match Figure::of(outcome) {
             Err(reason) => self.give_reason(key.0, key.1, reason),
             Ok(figure) => {
+                self.figures.entry((key.0, key.1, part)).or_default().push(figure);
                 let found = self
                     .entries
                     .entry(key)

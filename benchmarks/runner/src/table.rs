@@ -4,13 +4,19 @@ use crate::plan::Plan;
 use crate::results::{Entry, Measured, Results};
 use crate::systems::{Backend, Role, SYSTEMS};
 
-/// The best of its kind.
+/// One system's figure.
 #[derive(Clone, Copy)]
 struct Best {
-    system: &'static str,
-    /// In which sitting.
-    part: usize,
+    /// The system's place in the list.
+    system: usize,
     median: f64,
+}
+
+/// Two figures of one sitting: what was measured at different times is not compared.
+struct Pair {
+    part: usize,
+    ours: f64,
+    other: Best,
 }
 
 /// Ours beside the best peer, the umadb server and the limit: a line for each cell and backend.
@@ -36,21 +42,11 @@ impl Ratios {
         let mut rows = Vec::new();
         for (index, cell) in plan.cells.iter().enumerate() {
             for backend in [Backend::Memory, Backend::Sqlite, Backend::Postgres] {
-                let best = |role, backend, in_part: Option<usize>| {
+                let best = |role, backend, median: &dyn Fn(usize) -> Option<f64>| {
                     let systems = SYSTEMS.iter().enumerate();
                     let found = systems
                         .filter(|(_, system)| system.role == role && system.backend == backend)
-                        .filter_map(|(number, system)| {
-                            let part = results.of(index, number)?.part;
-                            if in_part.is_some_and(|wanted| wanted != part) {
-                                return None;
-                            }
-                            Some(Best {
-                                system: system.name,
-                                part,
-                                median: results.line((index, number), cell, system)?.median,
-                            })
-                        });
+                        .filter_map(|(system, _)| Some(Best { system, median: median(system)? }));
                     found.reduce(|best, next| {
                         if is_better(next.median, best.median, cell.workload.counts_up()) {
                             next
@@ -59,18 +55,36 @@ impl Ratios {
                         }
                     })
                 };
-                let Some(ours) = best(Role::Ours, backend, None) else { continue };
-                // What was measured beside ours, if anything was.
-                let median = |role, backend| {
-                    best(role, backend, Some(ours.part)).or_else(|| best(role, backend, None))
+                let last =
+                    |system: usize| Some(results.line((index, system), cell, &SYSTEMS[system])?.median);
+                let Some(ours) = best(Role::Ours, backend, &last) else { continue };
+                let ours_in = results.of(index, ours.system).map_or(0, |measured| measured.part);
+                // The last sitting that measured both; what failed since is not compared.
+                let beside = |role, backend| {
+                    (0..=ours_in).rev().find_map(|part| {
+                        let median =
+                            |system| last(system).and_then(|_| results.median_in(part, (index, system)));
+                        Some(Pair { part, ours: median(ours.system)?, other: best(role, backend, &median)? })
+                    })
                 };
-                let peer = median(Role::Peer, backend);
+                let peer = beside(Role::Peer, backend);
                 let server =
-                    if backend == Backend::Memory { None } else { median(Role::Peer, Backend::Server) };
-                let limit = median(Role::Limit, backend);
-                let named = |found: Option<Best>| {
-                    let told = |best: Best| format!("{} ({})", number(best.median), best.system);
-                    found.map_or_else(|| "–".to_owned(), told)
+                    if backend == Backend::Memory { None } else { beside(Role::Peer, Backend::Server) };
+                let limit = beside(Role::Limit, backend);
+                let named = |pair: &Option<Pair>| {
+                    pair.as_ref().map_or_else(
+                        || "–".to_owned(),
+                        |Pair { other, .. }| {
+                            format!("{} ({})", number(other.median), SYSTEMS[other.system].name)
+                        },
+                    )
+                };
+                let ratio = |pair: &Option<Pair>| match pair {
+                    Some(Pair { part, ours, other }) if other.median > 0.0 => {
+                        let ratio = format!("{:.2}", ours / other.median);
+                        if *part == ours_in { ratio } else { format!("{ratio} (sitting {})", part + 1) }
+                    }
+                    _ => "–".to_owned(),
                 };
                 rows.push([
                     cell.name(),
@@ -78,11 +92,11 @@ impl Ratios {
                     cell.callers.to_string(),
                     cell.events.to_string(),
                     format!("{} {}", number(ours.median), cell.workload.unit()),
-                    named(peer),
-                    ratio(ours, peer),
-                    ratio(ours, server),
-                    named(limit),
-                    ratio(ours, limit),
+                    named(&peer),
+                    ratio(&peer),
+                    ratio(&server),
+                    named(&limit),
+                    ratio(&limit),
                 ]);
             }
         }
@@ -172,22 +186,20 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-/// Of two figures of one sitting: what was measured at different times is not compared.
-fn ratio(ours: Best, other: Option<Best>) -> String {
-    match other {
-        Some(other) if other.part != ours.part => "other sitting".to_owned(),
-        Some(other) if other.median > 0.0 => format!("{:.2}", ours.median / other.median),
-        _ => "–".to_owned(),
-    }
-}
-
 fn is_better(value: f64, than: f64, more_is_better: bool) -> bool {
     if more_is_better { value > than } else { value < than }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use std::fs;
+
+    use clap::Parser as _;
+
+    use super::{Ratios, number};
+    use crate::arguments::Arguments;
+    use crate::plan::Plan;
+    use crate::results::Results;
 
     #[test]
     fn numbers_are_short() {
@@ -195,5 +207,36 @@ mod tests {
         assert_eq!(number(12.345), "12.3");
         assert_eq!(number(0.5), "0.50");
         assert_eq!(number(0.012_34), "0.0123");
+    }
+
+    /// Ours beside the server in two sittings, beside its peer in the third; the server alone in the fourth.
+    #[test]
+    fn a_ratio_is_of_the_last_sitting_that_measured_both() {
+        let sitting = r#"{"part":{"command":"","machine":"","rounds":1,"seconds":1.0}}"#;
+        let round = |system: &str, backend: &str, done: u64| {
+            format!(
+                r#"{{"workload":"append","system":"{system}","backend":"{backend}","callers":1,"events":1,"round":0,"outcome":"rate","done":{done},"seconds":1.0,"retries":0,"latencies":[]}}"#
+            )
+        };
+        let lines = [
+            sitting.to_owned(),
+            round("eventsource-sqlite", "sqlite", 100),
+            round("umadb-server", "server", 100),
+            sitting.to_owned(),
+            round("eventsource-sqlite", "sqlite", 300),
+            round("umadb-server", "server", 100),
+            sitting.to_owned(),
+            round("eventsource-sqlite", "sqlite", 1_000),
+            round("sqlite-es", "sqlite", 500),
+            sitting.to_owned(),
+            round("umadb-server", "server", 10),
+        ];
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), lines.join("\n")).unwrap();
+        let plan = Plan::new(&Arguments::parse_from(["runner"]));
+        let ratios = Ratios::new(&plan, &Results::load(file.path(), &plan).unwrap());
+        let [row] = ratios.rows.as_slice() else { panic!("{}", ratios.aligned()) };
+        let told: Vec<&str> = row[4..].iter().map(String::as_str).collect();
+        assert_eq!(told, ["1,000 appends/s", "500 (sqlite-es)", "2.00", "3.00 (sitting 2)", "–", "–"]);
     }
 }
