@@ -59,6 +59,7 @@ fn appends(number: usize) -> Vec<Append> {
             .in_tenant(bulky()),
         Filter::any_of([tag().all_payload("customer_id", 7).unwrap()]).unwrap().in_tenant(bulky()),
         Filter::all().in_tenant(TenantId::new(Uuid::now_v7()).unwrap()),
+        Filter::any_of([tag()]).unwrap().occurred_from(second(1)).unwrap(),
     ];
     let append = |events: usize| {
         let event = |_| tagged("Checked", &format!("new-{number}"));
@@ -240,7 +241,6 @@ async fn a_page_is_read_by_index_whatever_the_filter() {
     let all_pages = async |when: &str, most: i64| {
         pages(&store, &by_statistics, when, most).await;
         pages(&store, &by_structure, when, most).await;
-        pages_of(1_000, &store, &by_time, when, most.saturating_mul(20)).await;
     };
     // So often that the server may make plans for any value.
     for _ in 0..12 {
@@ -248,10 +248,14 @@ async fn a_page_is_read_by_index_whatever_the_filter() {
     }
     run(store.pool(), MANY).await;
     // The autovacuum daemon is what keeps plans fresh, and its work is done here.
-    run(store.pool(), "VACUUM ANALYZE events").await;
-    run(store.pool(), "VACUUM ANALYZE event_tags").await;
+    run(store.pool(), "ANALYZE events; ANALYZE event_tags").await;
     for _ in 0..12 {
         all_pages("analysed", 200).await;
+    }
+    // So is this: blocks that no vacuum has summarised are read whatever their times.
+    run(store.pool(), "VACUUM events").await;
+    for _ in 0..12 {
+        pages_of(1_000, &store, &by_time, "vacuumed", 4_000).await;
     }
     let beginning = PostgresStore::connect(config.clone()).await.unwrap();
     for _ in 0..12 {
@@ -277,18 +281,19 @@ async fn a_large_page_of_a_log_that_was_never_analysed_reads_no_more_than_itself
     run(store.pool(), "ALTER TABLE events SET (autovacuum_enabled = off)").await;
     run(store.pool(), "ALTER TABLE event_tags SET (autovacuum_enabled = off)").await;
     run(store.pool(), MANY).await;
-    let (size, most) = (1_500, 6_000);
-    let first = ReadOptions::new().limit(size);
-    let second = first.clone().after(Position::from_raw(10_000)).until(Position::from_raw(190_000));
-    for filter in [
-        Filter::all(),
-        Filter::tagged("bulk", "1").unwrap(),
-        Filter::event_types(["Type2"]).unwrap(),
-        Filter::event_types(["Type1", "Type2"]).unwrap(),
-        Filter::all().in_tenant(bulky()),
-        Filter::all().of_aggregate_type(AggregateType::new("Order").unwrap()),
-        Filter::all().in_stream(long()),
+    for (filter, size) in [
+        (Filter::all(), 2_000),
+        (Filter::tagged("bulk", "1").unwrap(), 2_000),
+        (Filter::event_types(["Type2"]).unwrap(), 2_000),
+        (Filter::event_types(["Type1", "Type2"]).unwrap(), 2_000),
+        (Filter::all().in_tenant(bulky()), 2_000),
+        (Filter::all().of_aggregate_type(AggregateType::new("Order").unwrap()), 2_000),
+        // There are 1,800 of it in between.
+        (Filter::all().in_stream(long()), 1_500),
     ] {
+        let most = 4 * i64::try_from(size).unwrap();
+        let first = ReadOptions::new().limit(size);
+        let second = first.clone().after(Position::from_raw(10_000)).until(Position::from_raw(190_000));
         // As often as the server may plan for the values, and then more.
         for options in [first.clone(), second.clone(), second.clone().backward()].iter().cycle().take(21) {
             let before = read_so_far(&store).await;
